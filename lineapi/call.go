@@ -1,0 +1,262 @@
+package lineapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/lineq/lineq/lineapi/endpoint"
+)
+
+const (
+	// answerTimeout bounds a call with a JSON answer, its token and its upload included. A shorter deadline of the
+	// caller's context goes first. LINE names no timeout of its own.
+	answerTimeout = 60 * time.Second
+
+	maxAnswer     = 1 << 20  // bytes of an ordinary answer and of every error
+	maxListAnswer = 10 << 20 // bytes of an answer that lists: 1,000 rich menus with 20 areas are a few MB
+
+	headerRetryKey          = "X-Line-Retry-Key"
+	headerRequestID         = "X-Line-Request-Id"
+	headerAcceptedRequestID = "X-Line-Accepted-Request-Id"
+)
+
+// call is one request, still without origin and token.
+type call struct {
+	endpoint endpoint.Endpoint
+	segments []string // path parameters, checked but not escaped
+	query    url.Values
+
+	contentType string
+	body        []byte    // a body in memory, which net/http may send again when nothing of it was written
+	upload      io.Reader // or one that streams, of size bytes
+	size        int64
+
+	retryKey  string
+	maxAnswer int64 // 0 is maxAnswer
+
+	secrets  []string  // values of the request that an error must not repeat
+	messages []Message // the same for what they say
+}
+
+// answer is what LINE said to a call that it accepted. The body may be cut: unread says why.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+	unread error
+}
+
+// do makes one call and reads its answer: 2xx, or 409 with the id of the request that was accepted before.
+func (c *Client) do(ctx context.Context, k call) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	resp, err := c.open(ctx, k)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	limit := k.maxAnswer
+	if limit == 0 {
+		limit = maxAnswer
+	}
+	body, err := readUpTo(resp.Body, limit)
+	return answer{status: resp.StatusCode, header: resp.Header, body: body, unread: err}, nil
+}
+
+// open makes one call and leaves the body of its answer to the caller.
+func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
+	token, err := c.token.Token(ctx)
+	if err != nil {
+		return nil, noToken(k.endpoint.Operation, err)
+	}
+	if !fitsHeader(token) {
+		return nil, &Error{Operation: k.endpoint.Operation, Reason: Auth, Unsent: true,
+			Message: "the channel access token is empty or holds characters that no token has"}
+	}
+	req, err := k.request(ctx, c.origins[k.endpoint.Host])
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := exchange(c.http, req, k.endpoint.Operation, func() []string {
+		return slices.Concat([]string{token}, k.secrets, contentOf(k.messages))
+	})
+	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
+		renewer.Renew(token)
+	}
+	return resp, err
+}
+
+// request builds the request, all but its Authorization.
+func (k call) request(ctx context.Context, origin string) (*http.Request, error) {
+	escaped := make([]string, len(k.segments))
+	for i, s := range k.segments {
+		escaped[i] = url.PathEscape(s)
+	}
+	target := origin + k.endpoint.Expand(escaped...)
+	if len(k.query) > 0 {
+		target += "?" + k.query.Encode()
+	}
+	var body io.Reader
+	switch {
+	case k.upload != nil:
+		body = struct{ io.Reader }{k.upload} // hides a Close: the reader stays the caller's
+	case k.body != nil:
+		body = bytes.NewReader(k.body) // net/http knows its length and can rewind it
+	}
+	req, err := http.NewRequestWithContext(ctx, k.endpoint.Method, target, body)
+	if err != nil {
+		return nil, &Error{Operation: k.endpoint.Operation, Reason: Invalid, Unsent: true, Err: withoutURL(err)}
+	}
+	if k.upload != nil {
+		req.ContentLength = k.size
+	}
+	req.Header.Set("User-Agent", "lineq/"+Version)
+	if k.contentType != "" {
+		req.Header.Set("Content-Type", k.contentType)
+	}
+	if k.retryKey != "" {
+		req.Header.Set(headerRetryKey, k.retryKey)
+	}
+	return req, nil
+}
+
+// exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets.
+func exchange(client *http.Client, req *http.Request, operation string, secrets func() []string) (*http.Response, error) {
+	var connected atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}))
+	resp, err := client.Do(req)
+	if err != nil {
+		err = withoutURL(err)
+		if text := concealed(err.Error(), secrets()); text != err.Error() {
+			err = errors.New(text)
+		}
+		return nil, &Error{Operation: operation, Reason: Network, Unsent: !connected.Load(), Err: err}
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode <= 299 ||
+		resp.StatusCode == http.StatusConflict && resp.Header.Get(headerAcceptedRequestID) != "" {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	body, _ := readUpTo(resp.Body, maxAnswer) // the status decides, whatever became of the body
+	return nil, errorOf(resp, body, operation, secrets())
+}
+
+// errorOf turns an answer into an error.
+func errorOf(resp *http.Response, body []byte, operation string, secrets []string) *Error {
+	tidy := func(s string) string { return oneLine(concealed(s, secrets)) } // in this order: a cut secret isn't found
+	message, details := explainAnswer(body)
+	e := &Error{
+		Operation:         operation,
+		Status:            resp.StatusCode,
+		Reason:            reasonOfStatus(resp.StatusCode, message),
+		Message:           tidy(message),
+		RequestID:         tidy(resp.Header.Get(headerRequestID)),
+		AcceptedRequestID: tidy(resp.Header.Get(headerAcceptedRequestID)),
+		RetryAfter:        retryAfter(resp.Header),
+	}
+	for _, d := range details {
+		e.Details = append(e.Details, Detail{Message: tidy(d.Message), Property: tidy(d.Property)})
+	}
+	return e
+}
+
+// concealed takes secrets out of a foreign text, the longest first: one may be part of another.
+func concealed(s string, secrets []string) string {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, "[hidden]")
+		}
+	}
+	return s
+}
+
+var errTooLong = errors.New("the answer is longer than any that LINE documents")
+
+func readUpTo(r io.Reader, limit int64) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if int64(len(body)) > limit {
+		return body[:limit], errTooLong
+	}
+	return body, err
+}
+
+// read makes a call whose answer is wanted, and decodes it.
+func read[T any](ctx context.Context, c *Client, k call) (T, error) {
+	var v T
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return v, err
+	}
+	return v, a.decode(k.endpoint.Operation, &v)
+}
+
+// decode reads the body of a success. A body that broke off is the network's fault, one that isn't what LINE documents is
+// unknown.
+func (a answer) decode(operation string, v any) error {
+	e := &Error{Operation: operation, Status: a.status, RequestID: oneLine(a.header.Get(headerRequestID))}
+	switch {
+	case errors.Is(a.unread, errTooLong):
+		e.Reason, e.Message = Unknown, a.unread.Error()
+		return e
+	case a.unread != nil:
+		e.Reason, e.Message, e.Err = Network, "the answer broke off", a.unread
+		return e
+	}
+	if err := json.Unmarshal(a.body, v); err != nil {
+		// The decoder's own text may quote the answer, which may be a token.
+		e.Reason, e.Message = Unknown, fmt.Sprintf("the answer of %d bytes is not the JSON that LINE documents", len(a.body))
+		return e
+	}
+	return nil
+}
+
+// write makes a call that changes something. Its body, if any, is the caller's to decode.
+func (c *Client) write(ctx context.Context, k call) (Receipt, answer, error) {
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return Receipt{}, answer{}, err
+	}
+	return receiptOf(a), a, nil
+}
+
+// noToken is the failure of a token source. A refusal there means that the credentials are wrong, whatever its status:
+// the request itself may be right.
+func noToken(operation string, err error) error {
+	reason := ReasonOf(err)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		reason = Network
+	case reason == Invalid, reason == Unknown:
+		reason = Auth
+	}
+	e := &Error{Operation: operation, Reason: reason, Unsent: true, Message: "no channel access token", Err: err}
+	if cause, ok := errors.AsType[*Error](err); ok {
+		e.RetryAfter = cause.RetryAfter
+	}
+	return e
+}
+
+// fitsHeader wants what RFC 6750 allows a bearer token, which net/http would refuse less clearly otherwise.
+func fitsHeader(token string) bool {
+	for i := range len(token) {
+		if token[i] <= ' ' || token[i] > '~' {
+			return false
+		}
+	}
+	return token != ""
+}
