@@ -234,6 +234,29 @@ func (c *Client) write(ctx context.Context, k call) (Receipt, answer, error) {
 	return receiptOf(a), a, nil
 }
 
+// checkedWrite makes a call that changes something, unless something is wrong with it.
+func (c *Client) checkedWrite(ctx context.Context, p problems, k call) (Receipt, error) {
+	if err := p.err(); err != nil {
+		return Receipt{}, inOperation(k.endpoint.Operation, err)
+	}
+	r, _, err := c.write(ctx, k)
+	return r, err
+}
+
+// checkedRead is read, unless something is wrong with the call.
+func checkedRead[T any](ctx context.Context, c *Client, p problems, k call) (T, error) {
+	if err := p.err(); err != nil {
+		var none T
+		return none, inOperation(k.endpoint.Operation, err)
+	}
+	return read[T](ctx, c, k)
+}
+
+// jsonCall is a call with a JSON body.
+func jsonCall(e endpoint.Endpoint, body []byte) call {
+	return call{endpoint: e, contentType: jsonType, body: body}
+}
+
 // noToken is the failure of a token source. A refusal there means that the credentials are wrong, whatever its status:
 // the request itself may be right.
 func noToken(operation string, err error) error {

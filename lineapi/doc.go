@@ -1,0 +1,2 @@
+// Package lineapi is LINE's Messaging API over net/http.
+package lineapi
