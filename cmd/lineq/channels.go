@@ -78,7 +78,11 @@ func usualToken(a *app, origin string) (lineapi.TokenSource, error) {
 	case id == "":
 		return nil, misuse(errSecretAlone)
 	}
-	return stateless(id, secret, origin)
+	source, err := stateless(id, secret, origin)
+	if err != nil {
+		return nil, misuse(err)
+	}
+	return source, nil
 }
 
 func stateless(id, secret, origin string) (lineapi.TokenSource, error) {

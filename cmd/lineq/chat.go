@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"time"
 
 	"github.com/lineq/lineq/tasks"
 )
@@ -24,9 +23,10 @@ type chatCommand struct {
 func (chatCommand) Help() string {
 	return `Examples:
 
-    lineq chat leave-group --group C…
+    lineq chat leave-group --to C…
     lineq chat loading --to U… --seconds 20
     lineq chat profile --to U… --wait --json | jq .data
+    lineq chat group-profile --group C… --to U… --wait
 
 What a lookup found is in the result's data: with --wait, or later by lineq task show.`
 }
@@ -36,11 +36,11 @@ type userFlag struct {
 }
 
 type groupFlag struct {
-	Group string `required:"" placeholder:"ID" help:"Group ID."`
+	To string `required:"" placeholder:"ID" help:"Group ID."`
 }
 
 type roomFlag struct {
-	Room string `required:"" placeholder:"ID" help:"Room ID."`
+	To string `required:"" placeholder:"ID" help:"Room ID."`
 }
 
 type chatLeaveGroup struct {
@@ -49,7 +49,7 @@ type chatLeaveGroup struct {
 }
 
 func (c chatLeaveGroup) Run(ctx context.Context, a *app) error {
-	return c.enqueue(ctx, a, nil, tasks.LeaveGroup{GroupID: c.Group})
+	return c.enqueue(ctx, a, nil, tasks.LeaveGroup{GroupID: c.To})
 }
 
 type chatLeaveRoom struct {
@@ -58,7 +58,7 @@ type chatLeaveRoom struct {
 }
 
 func (c chatLeaveRoom) Run(ctx context.Context, a *app) error {
-	return c.enqueue(ctx, a, nil, tasks.LeaveRoom{RoomID: c.Room})
+	return c.enqueue(ctx, a, nil, tasks.LeaveRoom{RoomID: c.To})
 }
 
 type chatLoading struct {
@@ -68,9 +68,6 @@ type chatLoading struct {
 }
 
 func (c chatLoading) Run(ctx context.Context, a *app) error {
-	if c.Seconds < 5 || time.Duration(c.Seconds)*time.Second > time.Minute {
-		return misusef("--seconds must be 5 to 60")
-	}
 	return c.enqueue(ctx, a, nil, tasks.ShowLoading{UserID: c.To, Seconds: c.Seconds})
 }
 
@@ -93,7 +90,7 @@ func (c chatProfile) Run(ctx context.Context, a *app) error {
 }
 
 type chatGroupProfile struct {
-	groupFlag
+	Group string `required:"" placeholder:"ID" help:"Group ID."`
 	userFlag
 	enqueueFlags
 }
@@ -103,7 +100,7 @@ func (c chatGroupProfile) Run(ctx context.Context, a *app) error {
 }
 
 type chatRoomProfile struct {
-	roomFlag
+	Room string `required:"" placeholder:"ID" help:"Room ID."`
 	userFlag
 	enqueueFlags
 }
@@ -118,7 +115,7 @@ type chatGroupMembers struct {
 }
 
 func (c chatGroupMembers) Run(ctx context.Context, a *app) error {
-	return c.enqueue(ctx, a, nil, tasks.GroupMembers{GroupID: c.Group})
+	return c.enqueue(ctx, a, nil, tasks.GroupMembers{GroupID: c.To})
 }
 
 type chatRoomMembers struct {
@@ -127,7 +124,7 @@ type chatRoomMembers struct {
 }
 
 func (c chatRoomMembers) Run(ctx context.Context, a *app) error {
-	return c.enqueue(ctx, a, nil, tasks.RoomMembers{RoomID: c.Room})
+	return c.enqueue(ctx, a, nil, tasks.RoomMembers{RoomID: c.To})
 }
 
 type chatLinkToken struct {

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -110,16 +112,25 @@ func (a *app) resolveFlags(ctx *kong.Context) error {
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		for _, name := range environmentNames(flag.Name) {
 			if v := a.getenv(name); v != "" {
-				return v, nil
+				return v, parses(flag, name, v)
 			}
 		}
 		if a.config != nil {
 			if s, ok := a.config.flags[flag.Name]; ok {
-				return s.text, nil
+				return s.text, parses(flag, fmt.Sprintf("%s:%d:%d", a.config.path, s.line, s.column), s.text)
 			}
 		}
 		return nil, nil
 	}))
+	return nil
+}
+
+// parses tries a flag's value, so that the error can say where it came from.
+func parses(flag *kong.Flag, source, value string) error {
+	trial := reflect.New(flag.Target.Type()).Elem()
+	if err := flag.Parse(kong.Scan().PushTyped(value, kong.FlagValueToken), trial); err != nil {
+		return fmt.Errorf("%s: %w", source, cmp.Or(errors.Unwrap(err), err)) // kong names the flag once more
+	}
 	return nil
 }
 

@@ -67,7 +67,7 @@ func (c demoCommand) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// demoLatency is about what a real LINE takes less, so that the demo is short.
+// demoLatency keeps the demo short: LINE itself takes about 100 ms.
 const demoLatency = 5 * time.Millisecond
 
 // demoFaults spreads a share over the ways in which a request can go wrong.

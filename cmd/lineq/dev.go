@@ -33,11 +33,7 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 		shown := l.redisURL
 		if c.Redis != "" {
 			kept = "yours: what is in it stays"
-			o, err := parseRedis(c.Redis)
-			if err != nil {
-				return err
-			}
-			shown = redisName(o)
+			shown = redisName(c.Redis)
 		}
 		fmt.Fprintf(a.stderr, `Redis           %s (%s)
 simulated LINE  %s (sends reach nobody)

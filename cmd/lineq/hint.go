@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 
@@ -43,12 +44,15 @@ func exitCode(err error) int {
 }
 
 // misuseError is an error of the one who wrote the command line, the environment or a file.
-type misuseError struct{ err error }
+type misuseError struct {
+	err     error
+	command string // whose help says more; empty: not known
+}
 
 func (e *misuseError) Error() string { return e.err.Error() }
 func (e *misuseError) Unwrap() error { return e.err }
 
-func misuse(err error) error { return &misuseError{err} }
+func misuse(err error) error { return &misuseError{err: err} }
 
 func misusef(format string, args ...any) error { return misuse(fmt.Errorf(format, args...)) }
 
@@ -74,6 +78,7 @@ var (
 	errRedisURL      = errors.New("the Redis URL must start with redis://, rediss:// or unix://")
 	errNoText        = errors.New("no message: give --text or --message")
 	errTooLarge      = fmt.Errorf("larger than the %d bytes that LINE takes in a request", lineapi.MaxRequestBytes)
+	errFault         = errors.New("no such fault")
 	errInterrupted   = errors.New("interrupted")
 )
 
@@ -110,6 +115,7 @@ func hintFor(err error) string {
 	var undecided *undecidedError
 	var refused *lineapi.Error
 	var stored *producer.EnqueueError
+	var wrong *misuseError
 	switch {
 	case errors.As(err, &unknown):
 		return "known are " + strings.Join(unknown.known, ", ") + "; a worker makes its channels known when it starts"
@@ -133,6 +139,10 @@ func hintFor(err error) string {
 			"special characters in a password are written as %40"
 	case errors.Is(err, errConfig):
 		return `keys are names of flags without --, and channels: {name: {token_env: …}}; secrets stay out of the file`
+	case errors.Is(err, errFault):
+		return "kinds are refuse, cut, edge_html, accept_500 and accept_cut, as refuse=0.05, and delay=0.1:2s"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "is it running already? --addr 127.0.0.1:0 takes a free port"
 	case errors.Is(err, errNoText):
 		return `--text hello, or --message FILE with {"type":"text","text":"hello"}; --message - reads stdin`
 	case errors.Is(err, errTooLarge):
@@ -155,6 +165,8 @@ func hintFor(err error) string {
 		return "a newer lineq has written it: update this one"
 	case errors.As(err, &refused) && refused.Unsent:
 		return refusedHint(refused)
+	case errors.As(err, &wrong) && wrong.command != "":
+		return "see " + wrong.command + " --help"
 	}
 	return ""
 }
@@ -169,7 +181,7 @@ func refusedHint(e *lineapi.Error) string {
 	case says("has no type"):
 		return `every message has a "type"; models of LINE's Go SDK get it only when they are marshalled by pointer: ` +
 			`json.Marshal(&message)`
-	case says("is not JSON"), says("is not a JSON object"):
+	case says("not JSON"), says("is not a JSON object"):
 		return `a file holds one LINE message object, {"type":"text","text":"hello"}, or an array of up to 5`
 	case says("Size must be between 1 and 5") && !says("Size must be between 1 and 500"):
 		return "LINE takes 1 to 5 messages in a request: send the others with another task"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -48,9 +47,9 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	}
 	defer l.rdb.Close()
 
-	listener, err := net.Listen("tcp", l.addr)
+	listener, err := listen(l.addr)
 	if err != nil {
-		return misuse(fmt.Errorf("--addr: %w", err))
+		return err
 	}
 	l.lineURL = "http://" + listener.Addr().String()
 	line := serveSimulator(listener, l.sim)
@@ -91,7 +90,10 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 		err = cause // why use had to end
 	}
 	cancel(nil)
-	return errors.Join(err, <-worked)
+	if ended := <-worked; err == nil {
+		err = ended
+	}
+	return err
 }
 
 // startRedis runs a Redis within this process. Its keys expire by a clock that somebody has to move on.

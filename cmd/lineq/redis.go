@@ -40,8 +40,13 @@ func parseRedis(rawURL string) (*redis.UniversalOptions, error) {
 	}, nil
 }
 
-// redisName is what may be shown of a Redis: where it is, and nothing of who may enter.
-func redisName(o *redis.UniversalOptions) string {
+// redisName is what may be shown of a Redis: where it is, and nothing of who may enter. It is empty for a URL that
+// parseRedis refuses.
+func redisName(rawURL string) string {
+	o, err := parseRedis(rawURL)
+	if err != nil {
+		return ""
+	}
 	if o.DB == 0 {
 		return o.Addrs[0]
 	}
@@ -68,7 +73,7 @@ func openRedis(ctx context.Context, rawURL string, tune func(*redis.UniversalOpt
 	first := redis.NewUniversalClient(&probe)
 	defer first.Close()
 	if err := first.Ping(ctx).Err(); err != nil {
-		return nil, &redisDownError{redisName(o), err}
+		return nil, &redisDownError{redisName(rawURL), err}
 	}
 	return redis.NewUniversalClient(tune(o)), nil
 }

@@ -80,9 +80,27 @@ func run(
 	case helped:
 		return nil
 	case err != nil:
-		return misuse(withoutArguments(err))
+		return of(selected(err, parser), misuse(withoutArguments(err)))
 	}
-	return parsed.Run()
+	return of(parsed.Selected(), parsed.Run())
+}
+
+// of names the command in an error of misuse, so that its help can be pointed to.
+func of(command *kong.Node, err error) error {
+	var m *misuseError
+	if errors.As(err, &m) && m.command == "" {
+		m.command = command.FullPath()
+	}
+	return err
+}
+
+// selected is the command at which a command line could not be understood.
+func selected(err error, parser *kong.Kong) *kong.Node {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context != nil && p.Context.Selected() != nil {
+		return p.Context.Selected()
+	}
+	return parser.Model.Node
 }
 
 // withoutArguments keeps a stray argument of a command out of its error: an unquoted message text is the usual one. A

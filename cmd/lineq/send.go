@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
@@ -28,15 +29,22 @@ type sendFlags struct {
 	enqueueFlags
 }
 
-func (f sendFlags) options() []producer.Option {
-	var all []producer.Option
+func (f sendFlags) send(ctx context.Context, a *app, all ...tasks.Task) error {
+	earliest := time.Now()
+	if due := f.due(); due.After(earliest) {
+		earliest = due
+	}
+	if !f.Deadline.IsZero() && !f.Deadline.After(earliest) {
+		return misusef("--deadline: %s is not after the time of sending", f.Deadline.Format(time.RFC3339))
+	}
+	var options []producer.Option
 	if f.Urgent {
-		all = append(all, producer.Urgent())
+		options = append(options, producer.Urgent())
 	}
 	if !f.Deadline.IsZero() {
-		all = append(all, producer.Deadline(f.Deadline.Time))
+		options = append(options, producer.Deadline(f.Deadline.Time))
 	}
-	return all
+	return f.enqueue(ctx, a, options, all...)
 }
 
 type sendPush struct {
@@ -64,7 +72,7 @@ func (c sendPush) Run(ctx context.Context, a *app) error {
 	for i, to := range c.To {
 		all[i] = tasks.Push{To: to, Messages: messages}
 	}
-	return c.enqueue(ctx, a, c.options(), all...)
+	return c.send(ctx, a, all...)
 }
 
 type sendMulticast struct {
@@ -86,7 +94,7 @@ func (c sendMulticast) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.enqueue(ctx, a, c.options(), tasks.Multicast{To: c.To, Messages: messages})
+	return c.send(ctx, a, tasks.Multicast{To: c.To, Messages: messages})
 }
 
 type sendReply struct {
@@ -108,7 +116,7 @@ func (c sendReply) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.enqueue(ctx, a, c.options(), tasks.Reply{ReplyToken: c.To, Messages: messages})
+	return c.send(ctx, a, tasks.Reply{ReplyToken: c.To, Messages: messages})
 }
 
 type sendBroadcast struct {
@@ -128,7 +136,7 @@ func (c sendBroadcast) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.enqueue(ctx, a, c.options(), tasks.Broadcast{Messages: messages})
+	return c.send(ctx, a, tasks.Broadcast{Messages: messages})
 }
 
 type sendNarrowcast struct {
@@ -162,5 +170,5 @@ func (c sendNarrowcast) Run(ctx context.Context, a *app) error {
 	if t.Limit, err = a.readObject(c.Limit); err != nil {
 		return err
 	}
-	return c.enqueue(ctx, a, c.options(), t)
+	return c.send(ctx, a, t)
 }

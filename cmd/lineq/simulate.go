@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/lineq/lineq/lineapi/linesim"
@@ -42,9 +43,9 @@ func (c simulateCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", c.Addr)
+	listener, err := listen(c.Addr)
 	if err != nil {
-		return misuse(fmt.Errorf("--addr: %w", err))
+		return err
 	}
 	server := serveSimulator(listener, sim)
 	url := "http://" + listener.Addr().String()
@@ -83,12 +84,12 @@ func (f simulatorFlags) simulator() (*linesim.Simulator, error) {
 	for _, text := range f.Fault {
 		fault, err := parseFault(text)
 		if err != nil {
-			return nil, misuse(err)
+			return nil, misuse(marked{err, errFault})
 		}
 		faults = append(faults, fault)
 	}
 	if err := sim.SetFaults(faults); err != nil {
-		return nil, misuse(fmt.Errorf("--fault: %w", err))
+		return nil, misuse(marked{fmt.Errorf("--fault: %w", err), errFault})
 	}
 	return sim, nil
 }
@@ -106,9 +107,21 @@ func parseFault(text string) (linesim.Fault, error) {
 		f.Delay, err = time.ParseDuration(delay)
 	}
 	if !found || err != nil || !(f.Share > 0 && f.Share <= 1) {
-		return linesim.Fault{}, fmt.Errorf("--fault %q: use kind=share with a share above 0 and up to 1, as refuse=0.05", text)
+		return linesim.Fault{}, fmt.Errorf("--fault %q isn't kind=share with a share above 0 and up to 1", text)
 	}
 	return f, nil
+}
+
+// listen takes a TCP address.
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("--addr: %w", err)
+	case err != nil:
+		return nil, misuse(fmt.Errorf("--addr: %w", err))
+	}
+	return l, nil
 }
 
 // simulatorServer is a simulated LINE on an address.

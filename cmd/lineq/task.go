@@ -128,6 +128,15 @@ func (c taskList) Run(ctx context.Context, a *app) error {
 	return a.printResults(found)
 }
 
+func (taskList) Help() string {
+	return `Examples:
+
+    lineq task list
+    lineq task list --channel shop --state scheduled --json | jq -r .[].id
+
+What was decided is in no queue any more: lineq log shows that.`
+}
+
 type taskCancel struct{ taskFlags }
 
 func (taskCancel) Help() string {
@@ -186,13 +195,20 @@ func (c taskRun) Run(ctx context.Context, a *app) error {
 
 type taskReschedule struct {
 	taskFlags
-	At clockTime     `xor:"time" required:"" placeholder:"TIME" help:"Not before this time, as 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
-	In time.Duration `xor:"time" required:"" placeholder:"DURATION" help:"Not before this much time has passed, as 90s or 2h."`
+	At clockTime     `xor:"time" placeholder:"TIME" help:"Not before this time, as 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
+	In time.Duration `xor:"time" placeholder:"DURATION" help:"Not before this much time has passed, as 90s or 2h."`
+}
+
+func (taskReschedule) Help() string {
+	return `Examples:
+
+    lineq task reschedule order-4711 --in 2h
+    lineq task reschedule order-4711 --at '2026-12-24 08:00'`
 }
 
 func (c taskReschedule) Run(ctx context.Context, a *app) error {
-	if c.In < 0 {
-		return misusef("--in can't be negative")
+	if c.At.IsZero() && c.In <= 0 {
+		return misusef("when? give --at or --in")
 	}
 	q, rdb, err := c.open(ctx)
 	if err != nil {

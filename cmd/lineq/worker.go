@@ -54,10 +54,6 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	options, err := parseRedis(c.Redis)
-	if err != nil {
-		return err
-	}
 	rdb, err := openRedis(ctx, c.Redis, worker.RedisOptions)
 	if err != nil {
 		return err
@@ -75,7 +71,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		line = lineapi.DefaultOrigin
 	}
 	log.Info("sending", zap.Strings("channels", slices.Sorted(maps.Keys(clients))),
-		zap.String("redis", redisName(options)), zap.String("line", line))
+		zap.String("redis", redisName(c.Redis)), zap.String("line", line))
 	return w.Run(ctx)
 }
 
