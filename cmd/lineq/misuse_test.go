@@ -14,6 +14,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/redistest"
 )
 
 // TestBadInput runs what users get wrong. Each is one line, and a hint that names the way out.
@@ -155,6 +156,19 @@ func TestBadInput(t *testing.T) {
 				assert.True(t, strings.HasPrefix(lines[1], "  hint: "), o.stderr)
 				assert.Contains(t, lines[1], test.hint)
 			}
+		})
+	}
+}
+
+func TestRedisPassword(t *testing.T) {
+	m, _ := redistest.Mini(t)
+	m.RequireAuth("another")
+	for name, url := range map[string]string{"none": "redis://" + m.Addr(), "wrong": "redis://:" + secretRedis + "@" + m.Addr()} {
+		t.Run(name, func(t *testing.T) {
+			o := cli{t, map[string]string{"REDIS_URL": url}}.run("log")
+			assert.Equal(t, 1, o.code)
+			assert.Contains(t, o.stderr, "lineq: redis "+m.Addr())
+			assert.Contains(t, o.stderr, "hint: put user and password into the URL")
 		})
 	}
 }
