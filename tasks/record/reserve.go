@@ -77,15 +77,17 @@ func (s *Store) Reserve(ctx context.Context, rs []Reservation) []Reserved {
 }
 
 // Cancel gives an undecided task the outcome cancelled, or unknown where an attempt is open: LINE may have it, and what
-// the open attempt hears can still raise it to sent. A decided task keeps its outcome. The record is made if need be.
-func (s *Store) Cancel(ctx context.Context, ref Ref, k tasks.Kind, queue string) (tasks.Outcome, error) {
+// the open attempt hears can still raise it to sent. A decided task keeps its outcome; fresh tells whether this call
+// decided it. The record is made if need be.
+func (s *Store) Cancel(
+	ctx context.Context, ref Ref, k tasks.Kind, queue string,
+) (outcome tasks.Outcome, fresh bool, err error) {
 	v, err := cancelScript.Run(ctx, s.rdb, []string{ref.key()}, string(k), queue,
-		s.retention.Failed.Milliseconds()).Slice()
+		s.retention.Failed.Milliseconds()).StringSlice()
 	if err != nil {
-		return "", fmt.Errorf("cancel %s: %w", ref, err)
+		return "", false, fmt.Errorf("cancel %s: %w", ref, err)
 	}
-	outcome, _ := v[0].(string)
-	return tasks.Outcome(outcome), nil
+	return tasks.Outcome(v[0]), v[1] == "1", nil
 }
 
 // ErrSent is returned by Reopen for a task that LINE accepted.
