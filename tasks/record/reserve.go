@@ -25,8 +25,6 @@ type Reserved struct {
 	Queue string
 	// Same tells whether the content is the same.
 	Same bool
-	// New tells whether this call made the record.
-	New bool
 	// Outcome is the task's, empty while undecided.
 	Outcome tasks.Outcome
 	// Err is why this reservation could not be made; it may have been made all the same.
@@ -60,18 +58,12 @@ func (s *Store) Reserve(ctx context.Context, rs []Reservation) []Reserved {
 	}
 	out := make([]Reserved, len(rs))
 	for i, c := range cmds {
-		v, err := c.Slice()
+		v, err := c.StringSlice()
 		if err != nil {
 			out[i].Err = fmt.Errorf("reserve %s: %w", rs[i].Ref, err)
 			continue
 		}
-		queue, _ := v[0].(string)
-		hash, _ := v[1].(string)
-		outcome, _ := v[2].(string)
-		written, _ := v[3].(int64)
-		out[i] = Reserved{
-			Queue: queue, Same: hash == short(rs[i].Hash), New: written == 1, Outcome: tasks.Outcome(outcome),
-		}
+		out[i] = Reserved{Queue: v[0], Same: v[1] == short(rs[i].Hash), Outcome: tasks.Outcome(v[2])}
 	}
 	return out
 }
