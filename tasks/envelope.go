@@ -51,8 +51,8 @@ type payload struct {
 	Task       json.RawMessage `json:"task"`
 }
 
-// Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on a
-// task beyond MaxPayload; it doesn't check the task itself. A message's bytes stay as they are, but for white space
+// Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on
+// a task beyond MaxPayload; it doesn't check the task itself. A message's bytes stay as they are, but for white space
 // between its parts.
 func (e Envelope) Encode() ([]byte, error) {
 	if err := cmp.Or(CheckChannel(e.Channel), CheckID(e.ID)); err != nil {
@@ -126,7 +126,8 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 	}, nil
 }
 
-// withoutValue takes the offending value out of a decoding error: it may be text of a message. lineapi's errors hold none.
+// withoutValue takes the offending value out of a decoding error: it may be text of a message. lineapi's errors hold
+// none.
 func withoutValue(err error) error {
 	var typed *json.UnmarshalTypeError
 	if errors.As(err, &typed) {

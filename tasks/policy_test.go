@@ -31,7 +31,7 @@ func TestEveryKindHasAPolicy(t *testing.T) {
 	assert.ErrorIs(t, err, tasks.ErrUnknownKind)
 }
 
-// https://developers.line.biz/en/docs/messaging-api/overview/#line-official-account-plan counts what is sent to people
+// https://developers.line.biz/en/docs/messaging-api/pricing/ counts what is sent to people
 // unasked; a reply is free.
 func TestWhatCostsQuota(t *testing.T) {
 	var costs []tasks.Kind

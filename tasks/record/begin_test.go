@@ -201,7 +201,7 @@ func TestBegin(t *testing.T) {
 				s.end(s.mustBegin(), lost)
 			}
 			assert.True(s.t, s.mustBegin().Open)
-			assert.Less(s.t, len(s.field("o")), 250, "the record doesn't grow without end")
+			assert.Less(s.t, len(s.field("o")), 50, "the record doesn't grow without end")
 		},
 	})
 }

@@ -150,7 +150,8 @@ type Decision struct {
 const attemptMargin = 2 * time.Second
 
 // Begin opens an attempt, unless the task is decided or another run's attempt is live. What it returns is written: a
-// worker that dies after it leaves an attempt open that nobody heard the end of, and the next Begin knows.
+// worker that dies after it leaves an attempt open that nobody heard the end of, and the next Begin knows. Where that one
+// may not be repeated any more, or the deadline has passed, Begin decides.
 func (s *Store) Begin(ctx context.Context, a Attempt) (Begun, error) {
 	token := newToken()
 	deadline := int64(0)
@@ -202,8 +203,9 @@ type Answer struct {
 	Progress string
 }
 
-// End closes the attempt that Begin opened. It may come late, after another run has decided: then it raises unknown to
-// what is certain, or changes nothing.
+// End closes the attempt that Begin opened. It may come late. After another run has decided, it raises unknown to what is
+// certain, or changes nothing; while another run's attempt is live, only an acceptance decides. A second time it changes
+// nothing.
 func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, error) {
 	v, err := endScript.Run(ctx, s.rdb, []string{ref.key()}, b.Token, string(a.Evidence), flag(a.Final),
 		string(a.AfterOpen), string(a.Reason), a.Error, a.RequestID, flag(a.Replayed),
