@@ -15,7 +15,9 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 )
 
-func (l line) send(headers ...string) response { return l.post(pushPath, push(user(1), "a"), headers...) }
+func (l line) send(headers ...string) response {
+	return l.post(pushPath, push(user(1), "a"), headers...)
+}
 
 func faulty(t *testing.T, faults ...linesim.Fault) line {
 	t.Helper()

@@ -208,22 +208,22 @@ func TestRequestChecks(t *testing.T) {
 		status  int
 		message string
 	}{
-		"not JSON":              {l.post(pushPath, "{\n \"to\": }"), 400, "The request body could not be parsed as JSON (line: 2, column: 8)"},
-		"empty body":            {l.post(pushPath, "", "Content-Type", "application/json"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
-		"an array":              {l.post(pushPath, "[]"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
-		"unknown property":      {l.post(pushPath, `{"foo":1,"to":"`+user(1)+`"}`), 400, "The property, 'foo', in the request body is invalid (line: 1, column: 8)"},
-		"wrong type":            {l.post(pushPath, `{"to":"`+user(1)+`","messages":{}}`), 400, "The property, 'messages', in the request body is invalid (line: 1, column: 54)"},
-		"content type":          {l.post(pushPath, good, "Content-Type", "text/plain"), 415, "The content type, text/plain, is not supported"},
-		"too large":             {l.post(pushPath, strings.Repeat(" ", 2<<20)+good), 413, "Request Entity Too Large"},
-		"no such path":          {l.post("/v2/bot/message/pull", good), 404, "Not found"},
-		"a trailing slash":      {l.post(pushPath+"/", good), 404, "Not found"},
-		"a doubled slash":       {l.post("//v2/bot/message/push", good), 404, "Not found"},
-		"wrong method":          {l.call("PUT", pushPath, good), 405, "Method Not Allowed"},
-		"not simulated":         {l.get("/v2/bot/insight/demographic"), 501, "The simulator doesn't have getFriendsDemographics"},
-		"another host's path":   {l.get("http://api.line.me/v2/bot/message/1/content"), 404, "Not found"},
-		"retry key, no UUID":    {l.post(pushPath, good, "X-Line-Retry-Key", "order-1"), 400, "The value for the 'X-Line-Retry-Key' parameter is invalid"},
-		"no authorization":      {l.post(pushPath, good, "Authorization", ""), 401, authText("missing token")},
-		"wrong token":           {l.post(pushPath, good, "Authorization", "Bearer x"), 401, authText("invalid token")},
+		"not JSON":            {l.post(pushPath, "{\n \"to\": }"), 400, "The request body could not be parsed as JSON (line: 2, column: 8)"},
+		"empty body":          {l.post(pushPath, "", "Content-Type", "application/json"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
+		"an array":            {l.post(pushPath, "[]"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
+		"unknown property":    {l.post(pushPath, `{"foo":1,"to":"`+user(1)+`"}`), 400, "The property, 'foo', in the request body is invalid (line: 1, column: 8)"},
+		"wrong type":          {l.post(pushPath, `{"to":"`+user(1)+`","messages":{}}`), 400, "The property, 'messages', in the request body is invalid (line: 1, column: 54)"},
+		"content type":        {l.post(pushPath, good, "Content-Type", "text/plain"), 415, "The content type, text/plain, is not supported"},
+		"too large":           {l.post(pushPath, strings.Repeat(" ", 2<<20)+good), 413, "Request Entity Too Large"},
+		"no such path":        {l.post("/v2/bot/message/pull", good), 404, "Not found"},
+		"a trailing slash":    {l.post(pushPath+"/", good), 404, "Not found"},
+		"a doubled slash":     {l.post("//v2/bot/message/push", good), 404, "Not found"},
+		"wrong method":        {l.call("PUT", pushPath, good), 405, "Method Not Allowed"},
+		"not simulated":       {l.get("/v2/bot/insight/demographic"), 501, "The simulator doesn't have getFriendsDemographics"},
+		"another host's path": {l.get("http://api.line.me/v2/bot/message/1/content"), 404, "Not found"},
+		"retry key, no UUID":  {l.post(pushPath, good, "X-Line-Retry-Key", "order-1"), 400, "The value for the 'X-Line-Retry-Key' parameter is invalid"},
+		"no authorization":    {l.post(pushPath, good, "Authorization", ""), 401, authText("missing token")},
+		"wrong token":         {l.post(pushPath, good, "Authorization", "Bearer x"), 401, authText("invalid token")},
 	} {
 		t.Run(name, func(t *testing.T) { assertRefused(t, c.status, c.message, c.got) })
 	}
