@@ -1,0 +1,59 @@
+package linesim
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Stats counts what was asked of the simulator. Status 0 is a request that got no answer: its connection was cut, or the
+// caller left. The operation of a request to no endpoint of LINE's is empty.
+type Stats struct {
+	Requests           map[string]map[int]int64 `json:"requests"` // by operation and status
+	RateLimited        int64                    `json:"rateLimited"`
+	Replayed           int64                    `json:"replayed"`           // answered 409: their retry key was accepted before
+	RetryKeysReused    int64                    `json:"retryKeysReused"`    // of those, with another body: a mistake of the caller
+	RepeatedRecipients int64                    `json:"repeatedRecipients"` // listed more than once in one multicast
+}
+
+type stats struct {
+	mu                 sync.Mutex
+	requests           map[string]map[int]int64
+	rateLimited        atomic.Int64
+	replayed           atomic.Int64
+	retryKeysReused    atomic.Int64
+	repeatedRecipients atomic.Int64
+}
+
+func (s *stats) count(operation string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byStatus := s.requests[operation]
+	if byStatus == nil {
+		if s.requests == nil {
+			s.requests = map[string]map[int]int64{}
+		}
+		byStatus = map[int]int64{}
+		s.requests[operation] = byStatus
+	}
+	byStatus[status]++
+}
+
+// Stats returns the counts so far.
+func (s *Simulator) Stats() Stats {
+	all := Stats{
+		Requests:           map[string]map[int]int64{},
+		RateLimited:        s.stats.rateLimited.Load(),
+		Replayed:           s.stats.replayed.Load(),
+		RetryKeysReused:    s.stats.retryKeysReused.Load(),
+		RepeatedRecipients: s.stats.repeatedRecipients.Load(),
+	}
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	for operation, byStatus := range s.stats.requests {
+		all.Requests[operation] = map[int]int64{}
+		for status, n := range byStatus {
+			all.Requests[operation][status] = n
+		}
+	}
+	return all
+}
