@@ -280,3 +280,10 @@ func TestWhatAsynqIsTold(t *testing.T) {
 	assert.False(t, isFailure(asynq.ErrLeaseExpired))
 	assert.True(t, isFailure(errors.New("a panic")))
 }
+
+func TestRunThatIsStoppedBeforeItBegins(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.NoError(t, newWorker(t, rdb).Run(ctx))
+}

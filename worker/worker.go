@@ -121,13 +121,16 @@ func New(cfg Config) (*Worker, error) {
 // reached at the start; later it waits for Redis to come back.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
-	roundTrip, err := w.reachRedis(ctx)
-	if err != nil {
-		return err
-	}
 	names := slices.Sorted(maps.Keys(w.cfg.Channels))
-	if err := channel.Register(ctx, w.cfg.Redis, names...); err != nil {
-		return fmt.Errorf("worker: %w", err)
+	roundTrip, err := w.reachRedis(ctx)
+	if err == nil {
+		err = channel.Register(ctx, w.cfg.Redis, names...)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil // stopped before it began
+	case err != nil:
+		return fmt.Errorf("worker: redis can't be reached: %w", err)
 	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
@@ -160,7 +163,7 @@ func (w *Worker) reachRedis(ctx context.Context) (time.Duration, error) {
 	for range 5 {
 		start := time.Now()
 		if err := ping(ctx, w.cfg.Redis); err != nil {
-			return 0, fmt.Errorf("worker: redis can't be reached: %w", err)
+			return 0, err
 		}
 		best = min(best, time.Since(start))
 	}
