@@ -14,8 +14,8 @@ demo: build ## embedded Redis, simulated LINE, worker: send, and account for eve
 	bin/lineq demo
 
 .PHONY: test
-test: ## all tests, with the race detector; what a test lacks (redis-server) it skips aloud
-	go test -race -shuffle=on -parallel 8 ./...
+test: ## all tests, with the race detector; ends with a list of what was skipped, and why
+	go run gotest.tools/gotestsum@v1.13.0 --format pkgname -- -race -shuffle=on -parallel 8 ./...
 
 .PHONY: check
 check: ## gofmt, vet, staticcheck
