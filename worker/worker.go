@@ -71,6 +71,7 @@ type Worker struct {
 	log     *zap.Logger
 	records *record.Store
 	bells   *bells
+	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
 	stopSends context.CancelFunc

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/endpoint"
@@ -251,7 +252,11 @@ func TestNoTokenThatLINETakes(t *testing.T) {
 	require.NoError(t, err)
 	stop := s.work(t, func(c *worker.Config) { c.Channels[tasks.DefaultChannel] = wrong })
 	ticket := s.push(t, user(1))
+	for i := range 20 {
+		s.waitFor(t, s.push(t, user(2+i)), tasks.StateWaiting)
+	}
 	r := s.waitFor(t, ticket, tasks.StateWaiting)
+	assert.Equal(t, 1, s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "one alarm for all that wait for the same")
 	assert.Equal(t, lineapi.Auth, r.Reason)
 	assert.Empty(t, r.Outcome)
 	stop()
@@ -261,9 +266,26 @@ func TestNoTokenThatLINETakes(t *testing.T) {
 	_, err = s.q.Run(t.Context(), ticket.ID)
 	require.NoError(t, err)
 	assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	require.NotZero(t, s.logs.Len())
 	for _, e := range s.logs.All() {
 		assert.NotContains(t, fmt.Sprint(e.Entry, e.ContextMap()), "a-token-that-was-revoked")
 	}
+}
+
+func TestATokenThatRenewsItself(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	require.NoError(t, s.line.SetFaults([]linesim.Fault{{Kind: linesim.FaultRefuse, Status: 401, Count: 1}}))
+	token, err := lineapi.NewStatelessToken(lineapi.StatelessConfig{
+		ChannelID: linesim.DefaultChannel.ID, ChannelSecret: linesim.DefaultChannel.Secret, Origin: s.server.URL,
+	})
+	require.NoError(t, err)
+	c, err := lineapi.New(lineapi.Config{Token: token, Origin: s.server.URL, DataOrigin: s.server.URL})
+	require.NoError(t, err)
+	s.work(t, func(cfg *worker.Config) { cfg.Channels[tasks.DefaultChannel] = c })
+	r := s.wait(t, s.push(t, user(1)))
+	assert.Equal(t, tasks.OutcomeSent, r.Outcome)
+	assert.Equal(t, 2, r.Attempts)
 }
 
 func TestTheDeadlinePasses(t *testing.T) {
