@@ -148,8 +148,13 @@ func (c *call) readBody() (answer, bool) {
 	}
 	c.body = b.Bytes()
 
-	want := map[bodyKind]string{jsonBody: "application/json", formBody: "application/x-www-form-urlencoded"}[c.route.body]
-	if want == "" {
+	var want string
+	switch c.route.body {
+	case jsonBody:
+		want = "application/json"
+	case formBody:
+		want = "application/x-www-form-urlencoded"
+	default:
 		return answer{}, false
 	}
 	value := c.r.Header.Get("Content-Type")
