@@ -50,6 +50,7 @@ func TestMemberIDs(t *testing.T) {
 		members = append(members, user(i))
 	}
 	require.NoError(t, l.AddChat(linesim.Chat{ID: group(1), Members: members}))
+	require.NoError(t, l.AddChat(linesim.Chat{ID: group(2), Members: members}))
 	path := "/v2/bot/group/" + group(1) + "/members/ids"
 
 	var got []string
@@ -133,7 +134,7 @@ func TestSmallCalls(t *testing.T) {
 }
 
 func TestContent(t *testing.T) {
-	l := start(t, unlimited)
+	l := start(t, linesim.Config{Channels: []linesim.Channel{linesim.DefaultChannel, {ID: "2", Token: "other"}}})
 	id, err := l.AddContent("1234567890", linesim.Content{
 		MediaType: "video/mp4", Data: []byte("video"), Preview: []byte("jpeg"), Prepare: time.Minute,
 	})
@@ -152,6 +153,8 @@ func TestContent(t *testing.T) {
 	assert.Equal(t, "video", got.Body.String())
 	assert.Equal(t, "jpeg", l.get(path+"/preview").Body.String())
 	assert.Equal(t, "succeeded", l.get(path + "/transcoding").object["status"])
+
+	assertRefused(t, 404, "not found", l.call("GET", path, "", "Authorization", "Bearer other"))
 
 	require.NoError(t, l.Unsend(id))
 	assertRefused(t, 410, "The content is gone", l.get(path))

@@ -113,7 +113,7 @@ func TestControlSteers(t *testing.T) {
 		assert.Equal(t, 410, l.get("/v2/bot/message/"+id+"/content").Code)
 	})
 	for name, c := range map[string]struct{ method, path, body string }{
-		"a misspelt property":  {"PUT", "/faults", `[{"knd":"refuse"}]`},
+		"a misspelt property":  {"PUT", "/faults", `[{"kind":"refuse","cout":1}]`},
 		"an unknown fault":     {"PUT", "/faults", `[{"kind":"flood"}]`},
 		"two documents":        {"PUT", "/clock", `{"offset":"1s"} {}`},
 		"a bad duration":       {"PUT", "/clock", `{"offset":"soon"}`},

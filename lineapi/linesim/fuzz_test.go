@@ -70,3 +70,27 @@ func FuzzServeHTTP(f *testing.F) {
 		}
 	})
 }
+
+// A message arrives as it was sent, whatever JSON it holds.
+func FuzzMessagesAreKept(f *testing.F) {
+	for _, extra := range []string{`"]}\\\"["`, `[[],{"a":"}"}]`, ` { "a" : -1.5e3 } `, `null`, `"\u005c"`, `"\\"`} {
+		f.Add(extra)
+	}
+	f.Fuzz(func(t *testing.T, extra string) {
+		message := `{"type":"text","text":"a","extra":` + extra + `}`
+		var object map[string]json.RawMessage
+		if json.Unmarshal([]byte(message), &object) != nil || len(object) != 3 || string(object["type"]) != `"text"` ||
+			string(object["text"]) != `"a"` {
+			t.Skip()
+		}
+		l := start(t, unlimited)
+		got := l.post(pushPath, `{"messages":[`+message+` , {"type":"text","text":"b"}],"to":"`+user(1)+`"}`)
+		if got.Code != http.StatusOK {
+			t.Fatal(got.Code, got.Body)
+		}
+		received := l.Ledger().Received(user(1))
+		if len(received) != 1 || len(received[0].Messages) != 2 || string(received[0].Messages[0]) != message {
+			t.Errorf("sent %s, received %s", message, received)
+		}
+	})
+}

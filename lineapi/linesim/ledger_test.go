@@ -76,7 +76,8 @@ func TestLedgerIsRead(t *testing.T) {
 	}
 	t.Run("at one moment", func(t *testing.T) {
 		seen := 0
-		for range l.Ledger().Counts() {
+		for _, n := range l.Ledger().Counts() {
+			assert.Equal(t, 1, n)
 			if seen == 0 {
 				require.Equal(t, 200, l.post(pushPath, push(user(people-1), "late")).Code)
 				require.Equal(t, 200, l.post(pushPath, push(user(people), "later")).Code)

@@ -135,6 +135,7 @@ func TestNarrowcast(t *testing.T) {
 		assert.Equal(t, linesim.Totals{Requests: 1, Deliveries: 60, Recipients: 60}, l.Ledger().Totals())
 		assert.Equal(t, sent.id(), l.Ledger().Received(user(0))[0].RequestID)
 		assert.EqualValues(t, 60, l.get("/v2/bot/message/quota/consumption").object["totalUsage"])
+		assert.Equal(t, 200, l.post(pushPath, push(user(1), "a")).Code, "nothing is reserved any more")
 
 		l.clock.advance(14 * 24 * time.Hour)
 		assert.Equal(t, "Not found", progress(l, sent)["message"])
@@ -145,6 +146,18 @@ func TestNarrowcast(t *testing.T) {
 		require.Equal(t, 202, narrow(l, "").Code)
 		l.clock.advance(2 * time.Second)
 		assert.Equal(t, 1, l.Ledger().Count(user(49)))
+	})
+	t.Run("arrives even when the clock went back", func(t *testing.T) {
+		l := start(t, unlimited)
+		befriend(t, l, 50)
+		l.clock.advance(time.Hour)
+		require.Equal(t, 202, narrow(l, "").Code)
+		l.clock.advance(-time.Hour)
+		require.Equal(t, 202, narrow(l, "").Code)
+		l.clock.advance(2 * time.Second)
+		assert.Equal(t, 1, l.Ledger().Totals().Requests)
+		l.clock.advance(time.Hour)
+		assert.Equal(t, 2, l.Ledger().Totals().Requests)
 	})
 	t.Run("fails later with too few", func(t *testing.T) {
 		l := start(t, unlimited)

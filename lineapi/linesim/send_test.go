@@ -1,6 +1,9 @@
 package linesim_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,6 +45,22 @@ func TestPush(t *testing.T) {
 	assert.Equal(t, `{"type":"text","text":"a"}`, string(d.Messages[0]))
 
 	assert.NotEqual(t, got.id(), l.post(pushPath, body).id(), "a request id is unique")
+}
+
+// Messages are kept byte for byte, whatever is in their strings.
+func TestMessagesAreKept(t *testing.T) {
+	l := start(t, unlimited)
+	for i, message := range []string{
+		`{"type":"text","text":"\"]}, {[\\"}`,
+		`{ "text" : "日本 \u00e9 😀" , "type" : "text", "emojis" : [ ] }`,
+		"{\n\t\"type\": \"location\", \"title\": \"t\", \"address\": \"a\", \"latitude\": 1e1, \"longitude\": -0.5\n}",
+	} {
+		got := l.post(pushPath, `{"messages" : [ `+message+` , `+message+` ] , "to":"`+user(i)+`" }`)
+		require.Equal(t, 200, got.Code, got.Body)
+		for _, kept := range l.Ledger().Received(user(i))[0].Messages {
+			assert.Equal(t, message, string(kept))
+		}
+	}
 }
 
 func TestRecipients(t *testing.T) {
@@ -261,6 +280,28 @@ func TestLengthRequired(t *testing.T) {
 	server := httptest.NewServer(l)
 	defer server.Close()
 	url := server.URL + "/v2/bot/user/" + user(1) + "/linkToken"
+	t.Run("over no connection", func(t *testing.T) {
+		for length, want := range map[int64]int{0: 200, -1: 411} {
+			r := httptest.NewRequest("POST", "/v2/bot/user/"+user(1)+"/linkToken", nil)
+			r.Header.Set("Authorization", "Bearer simulated-token")
+			r.ContentLength = length
+			w := httptest.NewRecorder()
+			l.ServeHTTP(w, r)
+			assert.Equal(t, want, w.Code)
+		}
+	})
+	t.Run("no header at all", func(t *testing.T) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST /v2/bot/user/%s/linkToken HTTP/1.1\r\nHost: line\r\n"+
+			"Authorization: Bearer simulated-token\r\nConnection: close\r\n\r\n", user(1))
+		require.NoError(t, err)
+		got, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer got.Body.Close()
+		assert.Equal(t, 411, got.StatusCode)
+	})
 	for name, c := range map[string]struct {
 		chunked bool
 		want    int
