@@ -10,7 +10,8 @@ import (
 
 // This file is all that producer relies on in the way asynq keeps its tasks in Redis, beyond asynq's own functions: a
 // queue's keys share the hash tag {queue}; a task's hash has a field "state"; waiting tasks are members of the sorted sets
-// scheduled and retry by their Unix time, or of the list pending. TestAsynqKeys fails when a new asynq changes that.
+// scheduled and retry by their Unix time, or of the list pending. TestReschedule, which looks
+// with asynq's own Inspector, fails when a new asynq changes that.
 
 // moveScript puts a task that waits, in whichever way, among the scheduled ones. asynq has no such call: to delete a task
 // and enqueue it again passes through a moment in which it is nowhere.

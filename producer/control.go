@@ -38,9 +38,19 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 		kind, queue = tasks.Kind(f.task.Type), f.task.Queue
 	}
 	// The outcome goes first: from here on no worker opens an attempt, also one that has just fetched the task.
-	outcome, err := c.records.Cancel(ctx, ref, kind, queue)
-	if err != nil || f.task == nil || outcome == tasks.OutcomeSent || outcome == tasks.OutcomeFailed {
-		return outcome, err
+	outcome, fresh, err := c.records.Cancel(ctx, ref, kind, queue)
+	if err != nil {
+		return "", err
+	}
+	if fresh {
+		if err := c.records.Log(ctx, record.Line{
+			Channel: ref.Channel, ID: ref.ID, Kind: kind, Outcome: outcome, Attempts: f.record.Result.Attempts,
+		}); err != nil {
+			return outcome, err
+		}
+	}
+	if f.task == nil || outcome == tasks.OutcomeSent || outcome == tasks.OutcomeFailed {
+		return outcome, nil
 	}
 	if err := c.records.KeepPayload(ctx, ref, f.task.Payload); err != nil {
 		return outcome, err

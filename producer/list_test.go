@@ -50,7 +50,7 @@ func TestTasks(t *testing.T) {
 		enqueue(tasks.Profile{UserID: listed}, "shared-of-shop", producer.Channel("shop"))
 		enqueue(push, "decided")
 		records := record.New(rdb, record.Retention{})
-		_, err = records.Cancel(t.Context(), record.Ref{Channel: "default", ID: "decided"}, tasks.KindPush, "lineq-push-default")
+		_, _, err = records.Cancel(t.Context(), record.Ref{Channel: "default", ID: "decided"}, tasks.KindPush, "lineq-push-default")
 		require.NoError(t, err)
 		foreign := asynq.NewClientFromRedisClient(rdb)
 		for i, queue := range []string{"lineq-control", "lineq-push-default", "theirs"} {

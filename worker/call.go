@@ -111,4 +111,3 @@ func collect(ids iter.Seq2[string, error]) (members, error) {
 	}
 	return m, nil
 }
-

@@ -21,6 +21,8 @@ type answer struct {
 	data     []byte // what a lookup found
 	// dataLifetime is how long data is worth keeping; zero: as long as the record.
 	dataLifetime time.Duration
+	// renewable tells that the channel's next call will have a new token.
+	renewable bool
 	// looked tells that err comes from looking for what an earlier, lost attempt did.
 	looked bool
 }
@@ -29,6 +31,7 @@ type answer struct {
 type verdict struct {
 	record.Answer
 	delay time.Duration // until the next attempt, where there is one
+	alarm bool          // no attempt will succeed until somebody acts
 }
 
 const (
@@ -45,7 +48,8 @@ const (
 //	answer                                  evidence    then
 //	2xx, 409 with the accepted id           accepted    sent
 //	400 403 404 410 411 413 415 422         refused     failed (invalid); but see afterOpen
-//	401                                     refused     wait a minute: somebody must act
+//	401                                     refused     exponential backoff where the token renews itself, else wait a
+//	                                                    minute: somebody must act
 //	429 rate                                refused     exponential backoff, or what Retry-After says
 //	429 quota                               refused     wait ten minutes: somebody must act
 //	never left this machine                 refused     exponential backoff
@@ -71,11 +75,13 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 	case lineapi.Invalid:
 		v.Final, v.AfterOpen = true, afterOpen(a.endpoint.Class, e.Status)
 	case lineapi.Auth:
-		v.delay = authDelay
+		if !a.renewable {
+			v.delay, v.alarm = authDelay, true
+		}
 	case lineapi.RateLimited:
 		v.delay = max(v.delay, e.RetryAfter)
 	case lineapi.Quota:
-		v.delay = quotaDelay
+		v.delay, v.alarm = quotaDelay, true
 	case lineapi.Server, lineapi.Network:
 		if e.Unsent {
 			break

@@ -202,7 +202,9 @@ func (w *Worker) call(ctx context.Context, j *job, begun record.Begun) answer {
 	ctx, cancel := context.WithTimeout(ctx, j.policy.CallTimeout)
 	defer cancel()
 	defer context.AfterFunc(w.sends, cancel)()
-	return perform(ctx, j, begun)
+	a := perform(ctx, j, begun)
+	a.renewable = j.client.CanRenewToken()
+	return a
 }
 
 // bookkeeping bounds what must be written after a call, also when the run's own context has ended.

@@ -1,9 +1,11 @@
 package worker
 
 import (
+	"sync"
+	"time"
+
 	"go.uber.org/zap"
 
-	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
 )
@@ -29,7 +31,8 @@ func (w *Worker) logOutcome(j *job, k tasks.Kind, d record.Decision) {
 	w.log.Warn(string(d.Outcome), append(fields, zap.String("reason", string(d.Reason)), zap.String("error", d.Error))...)
 }
 
-// logWaiting tells of a task that must come again: aloud where somebody has to act, and the first time.
+// logWaiting tells of a task that must come again: aloud where somebody has to act, but not once for each of a hundred
+// thousand tasks that wait for the same.
 func (w *Worker) logWaiting(j *job, begun record.Begun, v verdict) {
 	fields := []zap.Field{
 		zap.String("channel", j.Channel), zap.String("task_id", j.ID), zap.String("kind", string(j.Task.Kind())),
@@ -37,13 +40,35 @@ func (w *Worker) logWaiting(j *job, begun record.Begun, v verdict) {
 		zap.String("request_id", v.RequestID), zap.Duration("wait", v.delay),
 	}
 	switch {
-	case begun.Attempts > 1:
+	case v.alarm && w.alarms.due(j.Channel+" "+string(v.Reason), time.Now()):
+		w.log.Error("channel waits until somebody acts", fields...)
+	case begun.Attempts > 1 || v.alarm:
 		w.log.Debug("waiting", fields...)
-	case v.Reason == lineapi.Auth || v.Reason == lineapi.Quota:
-		w.log.Error("waiting: somebody must act", fields...)
 	default:
 		w.log.Info("waiting", fields...)
 	}
+}
+
+// alarmEvery is how often the same alarm is repeated.
+const alarmEvery = 10 * time.Minute
+
+// alarms remembers which were raised when. The zero value is ready.
+type alarms struct {
+	mu     sync.Mutex
+	raised map[string]time.Time
+}
+
+func (a *alarms) due(name string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if last, ok := a.raised[name]; ok && now.Sub(last) < alarmEvery {
+		return false
+	}
+	if a.raised == nil {
+		a.raised = map[string]time.Time{}
+	}
+	a.raised[name] = now
+	return true
 }
 
 // asynqLog is asynq's log in ours. What asynq calls news is none for an operator.

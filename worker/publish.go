@@ -34,8 +34,8 @@ const (
 )
 
 // maxLooks is how many attempts may have been made when the look for what a lost one did is given up. With the backoff
-// between them it is about half a minute.
-const maxLooks = 6
+// between them it is about ten seconds.
+const maxLooks = 5
 
 // publish takes the next step. The creation has no retry key, and twice created would be two menus; so the menus at LINE
 // are listed before it, and when its answer was lost, the menu that is new among those equal to ours is ours.

@@ -71,6 +71,7 @@ type Worker struct {
 	log     *zap.Logger
 	records *record.Store
 	bells   *bells
+	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
 	stopSends context.CancelFunc
@@ -121,13 +122,16 @@ func New(cfg Config) (*Worker, error) {
 // reached at the start; later it waits for Redis to come back.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
-	roundTrip, err := w.reachRedis(ctx)
-	if err != nil {
-		return err
-	}
 	names := slices.Sorted(maps.Keys(w.cfg.Channels))
-	if err := channel.Register(ctx, w.cfg.Redis, names...); err != nil {
-		return fmt.Errorf("worker: %w", err)
+	roundTrip, err := w.reachRedis(ctx)
+	if err == nil {
+		err = channel.Register(ctx, w.cfg.Redis, names...)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil // stopped before it began
+	case err != nil:
+		return fmt.Errorf("worker: redis can't be reached: %w", err)
 	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
@@ -160,7 +164,7 @@ func (w *Worker) reachRedis(ctx context.Context) (time.Duration, error) {
 	for range 5 {
 		start := time.Now()
 		if err := ping(ctx, w.cfg.Redis); err != nil {
-			return 0, fmt.Errorf("worker: redis can't be reached: %w", err)
+			return 0, err
 		}
 		best = min(best, time.Since(start))
 	}

@@ -187,7 +187,7 @@ func TestNewerTask(t *testing.T) {
 	c, rdb := withMini(t)
 	records := record.New(rdb, record.Retention{})
 	ref := record.Ref{Channel: "default", ID: "future"}
-	_, err := records.Cancel(t.Context(), ref, "hologram", "lineq-control")
+	_, _, err := records.Cancel(t.Context(), ref, "hologram", "lineq-control")
 	require.NoError(t, err)
 	o := c.run("task", "run", "future")
 	assert.Equal(t, 1, o.code)

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 
 	"github.com/lineq/lineq/lineapi"
 )
+
+// version is set by the linker: -X main.version=v1.2.3. Empty: that of the code.
+var version string
 
 // versionCommand is lineq version.
 type versionCommand struct {
@@ -14,8 +18,8 @@ type versionCommand struct {
 
 func (c versionCommand) Run(a *app) error {
 	if c.JSON {
-		return a.printJSON(map[string]string{"version": lineapi.Version, "go": runtime.Version()})
+		return a.printJSON(map[string]string{"version": cmp.Or(version, lineapi.Version), "go": runtime.Version()})
 	}
-	_, err := fmt.Fprintf(a.stdout, "lineq %s (%s)\n", lineapi.Version, runtime.Version())
+	_, err := fmt.Fprintf(a.stdout, "lineq %s (%s)\n", cmp.Or(version, lineapi.Version), runtime.Version())
 	return err
 }

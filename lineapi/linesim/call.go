@@ -72,7 +72,7 @@ func (c *call) answer(f found) answer {
 }
 
 // lacksLength spots a POST without a body and without Content-Length, which LINE's edge refuses
-// (https://github.com/line/line-platform-feedback/issues/73). A request that came over no connection has no length to lack.
+// (https://github.com/line/line-platform-feedback/issues/73). A request that came over no connection may lack it.
 func (c *call) lacksLength() bool {
 	if c.r.Method != http.MethodPost || c.route.body != noBody {
 		return false
@@ -148,8 +148,13 @@ func (c *call) readBody() (answer, bool) {
 	}
 	c.body = b.Bytes()
 
-	want := map[bodyKind]string{jsonBody: "application/json", formBody: "application/x-www-form-urlencoded"}[c.route.body]
-	if want == "" {
+	var want string
+	switch c.route.body {
+	case jsonBody:
+		want = "application/json"
+	case formBody:
+		want = "application/x-www-form-urlencoded"
+	default:
 		return answer{}, false
 	}
 	value := c.r.Header.Get("Content-Type")

@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -65,6 +66,7 @@ func (s *Simulator) AddChannel(c Channel) error {
 	if c.Name == "" {
 		c.Name = "Simulated account"
 	}
+	c.AssertionKeys = maps.Clone(c.AssertionKeys)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.channels[c.ID] != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
-// ControlHandler reads and steers the simulator over HTTP, for programs in other processes. Bodies are JSON; lists that can
-// be long are one JSON document a line. It asks for no authentication, so it belongs on an address that is as private as
-// the simulator itself. Durations are written as in Go: "1m30s".
+// ControlHandler reads and steers the simulator over HTTP, for programs in other processes. Bodies are JSON; lists that
+// can be long are one JSON document a line. It asks for no authentication, so it belongs on an address that is as private
+// as the simulator itself. Durations are written as in Go: "1m30s". What is wrong gets 400 and {"message"}.
 //
 //	GET    /stats                     Stats
 //	GET    /ledger                    Totals
-//	DELETE /ledger
+//	DELETE /ledger                    forgets everything
 //	GET    /ledger/recipients         {"recipient","count"} a line
 //	GET    /ledger/recipients/{id}    [Delivery, …]
 //	GET    /ledger/requests           Accepted a line

@@ -75,8 +75,8 @@ func (id recipientID) String() string {
 	return string(s[:])
 }
 
-// directory numbers everyone who was added or was sent something, in that order. Numbers are never given up, so the ledger
-// can keep four bytes instead of an ID.
+// directory numbers everyone who was added or was sent something, in that order. Numbers are never given up, so the
+// ledger can keep four bytes instead of an ID.
 type directory struct {
 	mu     sync.RWMutex
 	number map[recipientID]uint32
@@ -138,8 +138,8 @@ func (d *directory) numbers(ids []recipientID) []uint32 {
 	return all
 }
 
-// friends returns the users who receive, in the order in which they became known, from position start on and at most max;
-// next is the position after the last one seen, or 0 at the end.
+// friends returns at most limit users who receive, in the order in which they became known, from position start on. A
+// negative limit means all. next is where the following page starts, or 0 at the end.
 func (d *directory) friends(start, limit int) (ids []recipientID, next int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
@@ -198,7 +198,7 @@ func (s *Simulator) AddUser(u User) error {
 	return nil
 }
 
-// AddChat makes a group or room known, or changes one. Its members become known as they are, not as friends of the account.
+// AddChat makes a group or room known, or changes one. Its members don't become friends of the account by that.
 func (s *Simulator) AddChat(c Chat) error {
 	id, ok := parseRecipient(c.ID)
 	if !ok || id[0] == 'U' {

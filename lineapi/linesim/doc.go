@@ -24,6 +24,9 @@
 //   - A narrowcast waits for one second, sends for the next, and has then succeeded; it reserves its quota meanwhile.
 //     Nobody's demographics are known: a demographic filter keeps everybody.
 //   - Bulk and batch operations on rich menus take effect at once; a batch reports itself ongoing for one second.
+//   - The texts for a retry key that isn't a UUID, or that comes to another endpoint, are the simulator's; so are those of
+//     413, 405 and a few checks of template and rich menu objects. Style properties of Flex components, and properties of
+//     message objects that LINE doesn't know, aren't judged.
 //   - LINE's own host names keep LINE's division: api.line.me has no content, api-data.line.me nothing else. Any other
 //     host name serves both.
 //

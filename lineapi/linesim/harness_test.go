@@ -38,7 +38,8 @@ func (c *clock) advance(d time.Duration) {
 
 type line struct {
 	*linesim.Simulator
-	clock *clock
+	clock  *clock
+	tokens struct{ byAssertion, stateless string }
 }
 
 // start makes a simulator without limits, unless the configuration has some, on a clock of its own.
@@ -50,7 +51,7 @@ func start(t testing.TB, config linesim.Config) line {
 	}
 	sim, err := linesim.New(config)
 	require.NoError(t, err)
-	return line{sim, c}
+	return line{Simulator: sim, clock: c}
 }
 
 var unlimited = linesim.Config{Limits: linesim.Limits{Off: true}}

@@ -1,6 +1,7 @@
 package linesim
 
 import (
+	"bytes"
 	"encoding/json"
 	"iter"
 	"sync"
@@ -87,7 +88,8 @@ func (s *Simulator) record(e entry, messages []byte, sum [32]byte, recipients []
 	if !ok {
 		content = uint32(len(b.contents))
 		b.content[sum] = content
-		b.contents = append(b.contents, elements(messages))
+		// The body that the messages lie in may be much larger.
+		b.contents = append(b.contents, elements(bytes.Clone(messages)))
 	}
 	e.content, e.recipients = content, uint32(len(recipients))
 	b.requests = append(b.requests, e)

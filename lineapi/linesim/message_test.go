@@ -15,7 +15,9 @@ const (
 	picture = `"originalContentUrl":"https://example.com/a.jpg","previewImageUrl":"https://example.com/b.jpg"`
 )
 
-func template(inner string) string { return `{"type":"template","altText":"t","template":` + inner + `}` }
+func template(inner string) string {
+	return `{"type":"template","altText":"t","template":` + inner + `}`
+}
 
 func buttons(n int) string {
 	return `"actions":[` + strings.TrimSuffix(strings.Repeat(button+",", n), ",") + `]`

@@ -87,6 +87,7 @@ func (j *narrowcastJob) arrive() {
 	c.mu.Unlock()
 	j.call.now = j.ends()
 	j.call.enter(j.messages, j.reached)
+	j.messages.raw = nil // the job stays readable, its body needn't
 }
 
 func (c *call) narrow() answer {
@@ -130,8 +131,6 @@ func (c *call) narrow() answer {
 			reached = c.sample(reached, int(n))
 		}
 		job := &narrowcastJob{messages: body.messages, accepted: c.now}
-		// The raw messages lie in the request's body, which may be much larger.
-		job.messages.raw = slices.Clone(body.messages.raw)
 		if len(reached) < minNarrowcast && recipient.get("type").string() != "audience" {
 			job.failure, reached = tooFewRecipients, nil
 		}

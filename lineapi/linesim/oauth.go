@@ -124,8 +124,8 @@ func (c *call) verifyByAssertion() answer {
 	return c.verify(c.r.URL.Query().Get("access_token"), "profile chat_message.write", byAssertion)
 }
 
-// revokeToken can't touch stateless tokens: nothing can (https://developers.line.biz/en/docs/basics/channel-access-token/).
-// A token that doesn't exist is as good as revoked.
+// revokeToken can't touch stateless tokens: nothing can
+// (https://developers.line.biz/en/docs/basics/channel-access-token/). A token that doesn't exist is as good as revoked.
 func (c *call) revokeToken() answer {
 	secret := c.form.Get("access_token")
 	if secret == "" {

@@ -36,8 +36,8 @@ type retryKeys struct {
 	sweep    int // size at which expired keys are looked for
 }
 
-// once lets accept run unless the call's key was accepted before. The lock is held over accept, so of two requests with one
-// key in flight at most one is accepted.
+// once lets accept run unless the call's key was accepted before. The lock is held over accept, so of two requests with
+// one key in flight at most one is accepted.
 func (c *call) once(accept func() (sent, answer, bool)) answer {
 	if !c.keyed {
 		_, a, _ := accept()

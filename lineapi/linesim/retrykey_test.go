@@ -1,7 +1,9 @@
 package linesim_test
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,16 +103,22 @@ func TestRetryKey(t *testing.T) {
 // Of requests with one key in flight at the same time exactly one is accepted.
 func TestConcurrentRetryKey(t *testing.T) {
 	l := start(t, unlimited)
-	var wg sync.WaitGroup
-	codes := make([]int, 64)
-	for i := range codes {
-		wg.Go(func() { codes[i] = l.post(pushPath, push(user(1), "a"), "X-Line-Retry-Key", key1).Code })
+	const keys, callers = 500, 4
+	for i := range keys {
+		key := fmt.Sprintf("00000000-0000-4000-8000-%012x", i)
+		var wg sync.WaitGroup
+		var codes [callers]int
+		begin := make(chan struct{})
+		for j := range codes {
+			wg.Go(func() {
+				<-begin
+				codes[j] = l.post(pushPath, push(user(i), "a"), "X-Line-Retry-Key", key).Code
+			})
+		}
+		close(begin)
+		wg.Wait()
+		slices.Sort(codes[:])
+		require.Equal(t, [callers]int{200, 409, 409, 409}, codes)
 	}
-	wg.Wait()
-	count := map[int]int{}
-	for _, c := range codes {
-		count[c]++
-	}
-	assert.Equal(t, map[int]int{200: 1, 409: 63}, count)
-	assert.Equal(t, 1, l.Ledger().Count(user(1)))
+	assert.Equal(t, linesim.Totals{Requests: keys, Deliveries: keys, Recipients: keys}, l.Ledger().Totals())
 }

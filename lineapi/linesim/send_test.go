@@ -1,6 +1,9 @@
 package linesim_test
 
 import (
+	"bufio"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -42,6 +45,22 @@ func TestPush(t *testing.T) {
 	assert.Equal(t, `{"type":"text","text":"a"}`, string(d.Messages[0]))
 
 	assert.NotEqual(t, got.id(), l.post(pushPath, body).id(), "a request id is unique")
+}
+
+// Messages are kept byte for byte, whatever is in their strings.
+func TestMessagesAreKept(t *testing.T) {
+	l := start(t, unlimited)
+	for i, message := range []string{
+		`{"type":"text","text":"\"]}, {[\\"}`,
+		`{ "text" : "日本 \u00e9 😀" , "type" : "text", "emojis" : [ ] }`,
+		"{\n\t\"type\": \"location\", \"title\": \"t\", \"address\": \"a\", \"latitude\": 1e1, \"longitude\": -0.5\n}",
+	} {
+		got := l.post(pushPath, `{"messages" : [ `+message+` , `+message+` ] , "to":"`+user(i)+`" }`)
+		require.Equal(t, 200, got.Code, got.Body)
+		for _, kept := range l.Ledger().Received(user(i))[0].Messages {
+			assert.Equal(t, message, string(kept))
+		}
+	}
 }
 
 func TestRecipients(t *testing.T) {
@@ -208,22 +227,22 @@ func TestRequestChecks(t *testing.T) {
 		status  int
 		message string
 	}{
-		"not JSON":              {l.post(pushPath, "{\n \"to\": }"), 400, "The request body could not be parsed as JSON (line: 2, column: 8)"},
-		"empty body":            {l.post(pushPath, "", "Content-Type", "application/json"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
-		"an array":              {l.post(pushPath, "[]"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
-		"unknown property":      {l.post(pushPath, `{"foo":1,"to":"`+user(1)+`"}`), 400, "The property, 'foo', in the request body is invalid (line: 1, column: 8)"},
-		"wrong type":            {l.post(pushPath, `{"to":"`+user(1)+`","messages":{}}`), 400, "The property, 'messages', in the request body is invalid (line: 1, column: 54)"},
-		"content type":          {l.post(pushPath, good, "Content-Type", "text/plain"), 415, "The content type, text/plain, is not supported"},
-		"too large":             {l.post(pushPath, strings.Repeat(" ", 2<<20)+good), 413, "Request Entity Too Large"},
-		"no such path":          {l.post("/v2/bot/message/pull", good), 404, "Not found"},
-		"a trailing slash":      {l.post(pushPath+"/", good), 404, "Not found"},
-		"a doubled slash":       {l.post("//v2/bot/message/push", good), 404, "Not found"},
-		"wrong method":          {l.call("PUT", pushPath, good), 405, "Method Not Allowed"},
-		"not simulated":         {l.get("/v2/bot/insight/demographic"), 501, "The simulator doesn't have getFriendsDemographics"},
-		"another host's path":   {l.get("http://api.line.me/v2/bot/message/1/content"), 404, "Not found"},
-		"retry key, no UUID":    {l.post(pushPath, good, "X-Line-Retry-Key", "order-1"), 400, "The value for the 'X-Line-Retry-Key' parameter is invalid"},
-		"no authorization":      {l.post(pushPath, good, "Authorization", ""), 401, authText("missing token")},
-		"wrong token":           {l.post(pushPath, good, "Authorization", "Bearer x"), 401, authText("invalid token")},
+		"not JSON":            {l.post(pushPath, "{\n \"to\": }"), 400, "The request body could not be parsed as JSON (line: 2, column: 8)"},
+		"empty body":          {l.post(pushPath, "", "Content-Type", "application/json"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
+		"an array":            {l.post(pushPath, "[]"), 400, "The request body could not be parsed as JSON (line: 1, column: 1)"},
+		"unknown property":    {l.post(pushPath, `{"foo":1,"to":"`+user(1)+`"}`), 400, "The property, 'foo', in the request body is invalid (line: 1, column: 8)"},
+		"wrong type":          {l.post(pushPath, `{"to":"`+user(1)+`","messages":{}}`), 400, "The property, 'messages', in the request body is invalid (line: 1, column: 54)"},
+		"content type":        {l.post(pushPath, good, "Content-Type", "text/plain"), 415, "The content type, text/plain, is not supported"},
+		"too large":           {l.post(pushPath, strings.Repeat(" ", 2<<20)+good), 413, "Request Entity Too Large"},
+		"no such path":        {l.post("/v2/bot/message/pull", good), 404, "Not found"},
+		"a trailing slash":    {l.post(pushPath+"/", good), 404, "Not found"},
+		"a doubled slash":     {l.post("//v2/bot/message/push", good), 404, "Not found"},
+		"wrong method":        {l.call("PUT", pushPath, good), 405, "Method Not Allowed"},
+		"not simulated":       {l.get("/v2/bot/insight/demographic"), 501, "The simulator doesn't have getFriendsDemographics"},
+		"another host's path": {l.get("http://api.line.me/v2/bot/message/1/content"), 404, "Not found"},
+		"retry key, no UUID":  {l.post(pushPath, good, "X-Line-Retry-Key", "order-1"), 400, "The value for the 'X-Line-Retry-Key' parameter is invalid"},
+		"no authorization":    {l.post(pushPath, good, "Authorization", ""), 401, authText("missing token")},
+		"wrong token":         {l.post(pushPath, good, "Authorization", "Bearer x"), 401, authText("invalid token")},
 	} {
 		t.Run(name, func(t *testing.T) { assertRefused(t, c.status, c.message, c.got) })
 	}
@@ -261,6 +280,28 @@ func TestLengthRequired(t *testing.T) {
 	server := httptest.NewServer(l)
 	defer server.Close()
 	url := server.URL + "/v2/bot/user/" + user(1) + "/linkToken"
+	t.Run("over no connection", func(t *testing.T) {
+		for length, want := range map[int64]int{0: 200, -1: 411} {
+			r := httptest.NewRequest("POST", "/v2/bot/user/"+user(1)+"/linkToken", nil)
+			r.Header.Set("Authorization", "Bearer simulated-token")
+			r.ContentLength = length
+			w := httptest.NewRecorder()
+			l.ServeHTTP(w, r)
+			assert.Equal(t, want, w.Code)
+		}
+	})
+	t.Run("no header at all", func(t *testing.T) {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = fmt.Fprintf(conn, "POST /v2/bot/user/%s/linkToken HTTP/1.1\r\nHost: line\r\n"+
+			"Authorization: Bearer simulated-token\r\nConnection: close\r\n\r\n", user(1))
+		require.NoError(t, err)
+		got, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer got.Body.Close()
+		assert.Equal(t, 411, got.StatusCode)
+	})
 	for name, c := range map[string]struct {
 		chunked bool
 		want    int

@@ -3,6 +3,7 @@ package linesim
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -98,6 +99,7 @@ func (s *Simulator) SetLimits(l Limits) error {
 	if err := l.check(); err != nil {
 		return err
 	}
+	l.Rates = maps.Clone(l.Rates)
 	s.limits.Store(&l)
 	return nil
 }

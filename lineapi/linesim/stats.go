@@ -8,11 +8,16 @@ import (
 // Stats counts what was asked of the simulator. Status 0 is a request that got no answer: its connection was cut, or the
 // caller left. The operation of a request to no endpoint of LINE's is empty.
 type Stats struct {
-	Requests           map[string]map[int]int64 `json:"requests"` // by operation and status
-	RateLimited        int64                    `json:"rateLimited"`
-	Replayed           int64                    `json:"replayed"`           // answered 409: their retry key was accepted before
-	RetryKeysReused    int64                    `json:"retryKeysReused"`    // of those, with another body: a mistake of the caller
-	RepeatedRecipients int64                    `json:"repeatedRecipients"` // listed more than once in one multicast
+	// Requests counts by operation and status.
+	Requests map[string]map[int]int64 `json:"requests"`
+	// RateLimited counts 429s for an endpoint's rate; those for the quota are not among them.
+	RateLimited int64 `json:"rateLimited"`
+	// Replayed counts 409s: the retry key was accepted before.
+	Replayed int64 `json:"replayed"`
+	// RetryKeysReused counts those of the 409s that came with another body: a mistake of the caller.
+	RetryKeysReused int64 `json:"retryKeysReused"`
+	// RepeatedRecipients counts users who were listed again in the same multicast.
+	RepeatedRecipients int64 `json:"repeatedRecipients"`
 }
 
 type stats struct {

@@ -66,7 +66,9 @@ func (t *tokens) lookup(secret string, now time.Time) (tok token, reason string)
 
 // issue makes a token. It forgets expired ones, and then follows LINE's limits: the oldest short-lived token dies, a v2.1
 // token is refused.
-func (s *Simulator) issue(c *channel, kind tokenKind, life time.Duration, now time.Time) (secret string, tok token, ok bool) {
+func (s *Simulator) issue(
+	c *channel, kind tokenKind, life time.Duration, now time.Time,
+) (secret string, tok token, ok bool) {
 	n := s.serial.Add(1)
 	secret = s.opaque("token", n) + s.opaque("token tail", n)
 	tok = token{channel: c, kind: kind, issued: n, expires: now.Add(life)}

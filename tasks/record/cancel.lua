@@ -4,7 +4,7 @@
 -- ARGV    1 kind  2 queue  3 retention, ms
 -- Returns outcome, "1" if this call set it
 local s = redis.call('HGET', KEYS[1], 's')
-if s then return {s, 0} end
+if s then return {s, '0'} end
 local time = redis.call('TIME')
 local open = redis.call('HEXISTS', KEYS[1], 'a') == 1 or (redis.call('HGET', KEYS[1], 'o') or '') ~= ''
 redis.call('HSET', KEYS[1], 'c', '1', 'k', ARGV[1], 'q', ARGV[2],
@@ -12,7 +12,8 @@ redis.call('HSET', KEYS[1], 'c', '1', 'k', ARGV[1], 'q', ARGV[2],
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if open then
   redis.call('HSET', KEYS[1], 's', 'unknown', 'r', 'unknown', 'e', 'cancelled while LINE may have had it')
-  return {'unknown', 1}
+  return {'unknown', '1'}
 end
-redis.call('HSET', KEYS[1], 's', 'cancelled', 'r', '', 'e', '')
-return {'cancelled', 1}
+redis.call('HSET', KEYS[1], 's', 'cancelled')
+redis.call('HDEL', KEYS[1], 'r', 'e')
+return {'cancelled', '1'}
