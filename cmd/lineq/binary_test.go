@@ -108,7 +108,8 @@ func TestBinary(t *testing.T) {
 	}
 	// late makes LINE accept at once and answer after d.
 	late := func(d string) {
-		r, err := http.NewRequest(http.MethodPut, line+"/_sim/faults", strings.NewReader(`[{"kind":"delay","delay":"`+d+`"}]`))
+		faults := strings.NewReader(`[{"kind":"delay","delay":"` + d + `"}]`)
+		r, err := http.NewRequest(http.MethodPut, line+"/_sim/faults", faults)
 		require.NoError(t, err)
 		answer, err := http.DefaultClient.Do(r)
 		require.NoError(t, err)
@@ -171,7 +172,8 @@ func TestBinary(t *testing.T) {
 		if _, err := exec.LookPath("bash"); err != nil {
 			t.Skipf("%s SKIPPED: no bash on the PATH", t.Name())
 		}
-		cmd := exec.Command("bash", "-c", `source <(lineq completion bash); COMP_WORDS=(lineq send m); COMP_CWORD=2; _lineq; echo "${COMPREPLY[@]}"`)
+		cmd := exec.Command("bash", "-c", `source <(lineq completion bash)
+			COMP_WORDS=(lineq send m); COMP_CWORD=2; _lineq; echo "${COMPREPLY[@]}"`)
 		cmd.Env = env
 		out, err := cmd.Output()
 		require.NoError(t, err)

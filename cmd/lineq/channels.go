@@ -14,8 +14,8 @@ import (
 
 // lineFlags say where LINE is.
 type lineFlags struct {
-	LineOrigin     string `placeholder:"URL" help:"Instead of LINE's own https://api.line.me; the data origin follows it."`
-	LineDataOrigin string `placeholder:"URL" help:"Instead of LINE's own https://api-data.line.me."`
+	LineOrigin     string `placeholder:"URL" help:"Instead of https://api.line.me; the data origin follows it."`
+	LineDataOrigin string `placeholder:"URL" help:"Instead of https://api-data.line.me."`
 }
 
 // origins are the two origins as lineapi takes them. The simulated LINE serves both on one address, so one flag is enough.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -217,7 +216,7 @@ func (d *demo) follow(ctx context.Context) error {
 		case <-ctx.Done():
 			return errInterrupted
 		case <-patience.C:
-			return fmt.Errorf("%d of %d tasks are not decided, and for %s there was no news", d.open, len(d.byID), demoPatience)
+			return fmt.Errorf("%d of %d tasks are not decided: no news for %s", d.open, len(d.byID), demoPatience)
 		case <-tick.C:
 		}
 	}
@@ -323,16 +322,11 @@ func (s demoSummary) print(a *app, asJSON bool) error {
 	if asJSON {
 		return a.printJSON(s)
 	}
-	lines := [][]string{{"KIND", "TASKS", "SENT", "FAILED", "UNKNOWN", "REPLAYED", "ATTEMPTS"}}
+	fmt.Fprintf(a.stdout, "%-17s%8s%8s%8s%9s%10s%10s\n",
+		"KIND", "TASKS", "SENT", "FAILED", "UNKNOWN", "REPLAYED", "ATTEMPTS")
 	for _, c := range s.Kinds {
-		l := []string{string(c.Kind)}
-		for _, n := range []int{c.Tasks, c.Sent, c.Failed, c.Unknown, c.Replayed, c.Attempts} {
-			l = append(l, strconv.Itoa(n))
-		}
-		lines = append(lines, l)
-	}
-	if err := a.printTable(lines); err != nil {
-		return err
+		fmt.Fprintf(a.stdout, "%-17s%8d%8d%8d%9d%10d%10d\n",
+			c.Kind, c.Tasks, c.Sent, c.Failed, c.Unknown, c.Replayed, c.Attempts)
 	}
 	_, err := fmt.Fprintf(a.stdout, `
 Of %d recipients, by the simulated LINE's ledger, %d received once, %d twice or more, %d never.

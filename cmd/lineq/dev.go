@@ -19,7 +19,7 @@ func (devCommand) Help() string {
     lineq dev
     lineq dev --redis redis://127.0.0.1:6379 --fault refuse=0.1
 
-It runs until it is interrupted. Without --redis, nothing survives its end.`
+It runs until it is interrupted. Without a Redis of yours, by --redis or REDIS_URL, nothing survives its end.`
 }
 
 func (c devCommand) Run(ctx context.Context, a *app) error {

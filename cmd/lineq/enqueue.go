@@ -19,7 +19,7 @@ type enqueueFlags struct {
 	redisFlag
 	Channel string        `default:"${channel}" help:"Channel that it is done for."`
 	ID      string        `name:"id" help:"ID of your own: the same command again does nothing."`
-	At      clockTime     `xor:"time" placeholder:"TIME" help:"Not before this time, as 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
+	At      clockTime     `xor:"time" placeholder:"TIME" help:"Not before this time: 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
 	In      time.Duration `xor:"time" placeholder:"DURATION" help:"Not before this much time has passed, as 90s or 2h."`
 	Wait    bool          `help:"Wait for the outcome, and fail unless it is sent."`
 	Timeout time.Duration `default:"1m" help:"How long to wait, from when it is due."`

@@ -166,7 +166,8 @@ func TestWaitFails(t *testing.T) {
 	t.Run("not in time", func(t *testing.T) {
 		c := cli{t, map[string]string{"REDIS_URL": l.redisURL}}
 		require.NoError(t, l.sim.SetFaults([]linesim.Fault{{Kind: linesim.FaultRefuse}}))
-		o := c.run("send", "push", "--to", user, "--text", secretText, "--id", "slow", "--wait", "--timeout", "1ms", "--json")
+		o := c.run("send", "push", "--to", user, "--text", secretText, "--id", "slow",
+			"--wait", "--timeout", "1ms", "--json")
 		assert.Equal(t, 1, o.code)
 		assert.Contains(t, o.stderr, "lineq: task slow is not decided yet")
 		assert.Contains(t, o.stderr, "hint: see lineq task show slow")
@@ -181,7 +182,8 @@ func TestPrecedence(t *testing.T) {
 		for k, v := range c.env {
 			env[k] = v
 		}
-		return document[[]producer.Ticket](t, cli{t, env}.ok(append([]string{"send", "push", "--text", "a", "--json"}, args...)...))
+		args = append([]string{"send", "push", "--text", "a", "--json"}, args...)
+		return document[[]producer.Ticket](t, cli{t, env}.ok(args...))
 	}
 	for name, test := range map[string]struct {
 		env     map[string]string
@@ -189,11 +191,17 @@ func TestPrecedence(t *testing.T) {
 		channel string
 		queue   string
 	}{
-		"default":               {map[string]string{"LINEQ_TO": user + "," + other}, nil, "default", "lineq-push-default"},
-		"file":                  {map[string]string{}, []string{"--config", config}, "of-the-file", "lineq-urgent"},
-		"file of environment":   {map[string]string{"LINEQ_CONFIG": config}, nil, "of-the-file", "lineq-urgent"},
-		"environment over file": {map[string]string{"LINEQ_CHANNEL": "of-env", "LINEQ_URGENT": "false"}, []string{"--config", config}, "of-env", "lineq-push-of-env"},
-		"flag over environment": {map[string]string{"LINEQ_CHANNEL": "of-env", "LINEQ_TO": user}, []string{"--channel", "of-flag", "--to", user, "--to", other}, "of-flag", "lineq-push-of-flag"},
+		"default":             {map[string]string{"LINEQ_TO": user + "," + other}, nil, "default", "lineq-push-default"},
+		"file":                {map[string]string{}, []string{"--config", config}, "of-the-file", "lineq-urgent"},
+		"file of environment": {map[string]string{"LINEQ_CONFIG": config}, nil, "of-the-file", "lineq-urgent"},
+		"environment over file": {
+			map[string]string{"LINEQ_CHANNEL": "of-env", "LINEQ_URGENT": "false"}, []string{"--config", config},
+			"of-env", "lineq-push-of-env",
+		},
+		"flag over environment": {
+			map[string]string{"LINEQ_CHANNEL": "of-env", "LINEQ_TO": user},
+			[]string{"--channel", "of-flag", "--to", user, "--to", other}, "of-flag", "lineq-push-of-flag",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := send(test.env, test.args...)

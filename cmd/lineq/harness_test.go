@@ -32,7 +32,9 @@ const (
 
 func assertNoSecrets(t testing.TB, output string) {
 	t.Helper()
-	for _, s := range []string{secretToken, secretText, secretReply, secretRedis, secretSecret, linesim.DefaultChannel.Secret} {
+	for _, s := range []string{
+		secretToken, secretText, secretReply, secretRedis, secretSecret, linesim.DefaultChannel.Secret,
+	} {
 		assert.NotContains(t, output, s)
 	}
 }

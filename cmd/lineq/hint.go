@@ -77,7 +77,7 @@ var (
 	errOrigin        = errors.New("must start with http:// or https://")
 	errRedisURL      = errors.New("the Redis URL must start with redis://, rediss:// or unix://")
 	errNoText        = errors.New("no message: give --text or --message")
-	errTooLarge      = fmt.Errorf("larger than the %d bytes that LINE takes in a request", lineapi.MaxRequestBytes)
+	errTooLarge      = errors.New("is too large for LINE")
 	errFault         = errors.New("no such fault")
 	errInterrupted   = errors.New("interrupted")
 )
@@ -146,7 +146,7 @@ func hintFor(err error) string {
 	case errors.Is(err, errNoText):
 		return `--text hello, or --message FILE with {"type":"text","text":"hello"}; --message - reads stdin`
 	case errors.Is(err, errTooLarge):
-		return "images, videos and audio are sent as https URLs, not within the message"
+		return "images, videos and audio of a message are https URLs, not their bytes"
 	case errors.Is(err, fs.ErrNotExist):
 		return "the path is relative to the working directory; - means stdin"
 	case errors.Is(err, producer.ErrIDReused):

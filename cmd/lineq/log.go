@@ -47,7 +47,9 @@ func (c logCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer rdb.Close()
-	reader := logReader{rdb: rdb, records: record.New(rdb, record.Retention{}), channel: c.Channel, cursors: map[string]string{}}
+	reader := logReader{
+		rdb: rdb, records: record.New(rdb, record.Retention{}), channel: c.Channel, cursors: map[string]string{},
+	}
 	lines, err := reader.tail(ctx, c.Limit)
 	if err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Command lineq is the outbound message queue for LINE Official Accounts: it enqueues messages, runs the workers that send
-// them, says what became of each, and has a simulated LINE to try all that against.
+// Command lineq is the outbound message queue for LINE Official Accounts: it enqueues messages, runs the workers that
+// send them, says what became of each, and has a simulated LINE to try all that against.
 //
 // Every setting is a flag; --foo-bar is LINEQ_FOO_BAR in the environment and foo-bar in the file of --config. Results go
 // to stdout, all else to stderr. It ends with 0 when all is done, 1 when something failed and 2 when it was misused.

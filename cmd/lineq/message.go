@@ -12,7 +12,7 @@ import (
 // messageFlags say what to send.
 type messageFlags struct {
 	Text    string `xor:"message" help:"Send a text message."`
-	Message string `xor:"message" placeholder:"FILE" help:"Send the LINE message object in FILE, or an array of up to 5; - reads stdin."`
+	Message string `xor:"message" placeholder:"FILE" help:"JSON of a LINE message object or of an array of up to 5; - is stdin."`
 }
 
 func (f messageFlags) messages(a *app) ([]lineapi.Message, error) {
@@ -49,7 +49,7 @@ func (a *app) read(path string, limit int64) ([]byte, error) {
 	case err != nil:
 		return nil, fileError(fileName(path), err)
 	case int64(len(data)) > limit:
-		return nil, misuse(fmt.Errorf("%s: %w", fileName(path), errTooLarge))
+		return nil, misuse(fmt.Errorf("%s: %w: at most %d bytes", fileName(path), errTooLarge, limit))
 	}
 	return data, nil
 }

@@ -13,12 +13,13 @@ import (
 
 // redisFlag names the Redis that producers and workers share.
 type redisFlag struct {
-	Redis string `placeholder:"URL" default:"redis://127.0.0.1:6379" help:"Redis: redis://, rediss:// or unix://; default redis://127.0.0.1:6379."`
+	Redis string `default:"redis://127.0.0.1:6379" help:"Redis by its URL: redis://, rediss:// or unix://."`
 }
 
 // parseRedis reads a Redis URL. Its errors never quote the URL: it may hold a password.
 func parseRedis(rawURL string) (*redis.UniversalOptions, error) {
-	if scheme, _, found := strings.Cut(rawURL, "://"); !found || scheme != "redis" && scheme != "rediss" && scheme != "unix" {
+	scheme, _, found := strings.Cut(rawURL, "://")
+	if !found || scheme != "redis" && scheme != "rediss" && scheme != "unix" {
 		return nil, misuse(errRedisURL)
 	}
 	o, err := redis.ParseURL(rawURL)

@@ -47,7 +47,7 @@ type app struct {
 	model          *kong.Application
 }
 
-// run carries out one command line. It may be called many times in a process; ctx ends what runs until it is told to stop.
+// run carries out one command line. It may be called many times in a process; ctx ends what stays up.
 func run(
 	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
 ) error {

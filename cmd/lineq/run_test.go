@@ -33,7 +33,8 @@ func TestHelp(t *testing.T) {
 			words := strings.Fields(leaf.FullPath())[1:]
 			out := c.ok(append(words, "--help")...)
 			assert.Contains(t, out, leaf.Help, leaf.Path())
-			if leaf.Parent.Parent == nil && leaf.Name != "version" || leaf.Parent.Name == "task" || leaf.Parent.Name == "send" {
+			parent := leaf.Parent.Name
+			if parent == "task" || parent == "send" || parent == "lineq" && leaf.Name != "version" {
 				assert.Contains(t, out, "Examples:\n\n    ", leaf.Path())
 			}
 		}
@@ -71,18 +72,23 @@ func TestColour(t *testing.T) {
 
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
-		"":                               {"chat", "completion", "demo", "dev", "log", "richmenu", "send", "simulate", "task", "version", "worker"},
-		"s":                              {"send", "simulate"},
-		"send ":                          {"broadcast", "multicast", "narrowcast", "push", "reply"},
-		"send push --me":                 {"--message"},
-		"send push --message ":           nil,
-		"send push --urgent --de":        {"--deadline"},
-		"task list --state ":             {"active", "queued", "scheduled", "waiting"},
-		"task list --state s":            {"scheduled"},
-		"worker --log-format ":           {"console", "json"},
-		"completion ":                    {"bash", "fish", "zsh"},
-		"--config x.yaml send m":         {"multicast"},
-		"richmenu publish --object x --": {"--alias", "--at", "--channel", "--config", "--default", "--help", "--id", "--image", "--in", "--json", "--object", "--redis", "--timeout", "--wait"},
+		"": {
+			"chat", "completion", "demo", "dev", "log", "richmenu", "send", "simulate", "task", "version", "worker",
+		},
+		"s":                       {"send", "simulate"},
+		"send ":                   {"broadcast", "multicast", "narrowcast", "push", "reply"},
+		"send push --me":          {"--message"},
+		"send push --message ":    nil,
+		"send push --urgent --de": {"--deadline"},
+		"task list --state ":      {"active", "queued", "scheduled", "waiting"},
+		"task list --state s":     {"scheduled"},
+		"worker --log-format ":    {"console", "json"},
+		"completion ":             {"bash", "fish", "zsh"},
+		"--config x.yaml send m":  {"multicast"},
+		"richmenu publish --object x --": {
+			"--alias", "--at", "--channel", "--config", "--default", "--help", "--id", "--image", "--in", "--json",
+			"--object", "--redis", "--timeout", "--wait",
+		},
 	} {
 		t.Run(words, func(t *testing.T) {
 			out := cli{t, nil}.ok(append([]string{completeWord}, strings.Split(words, " ")...)...)

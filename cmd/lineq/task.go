@@ -87,7 +87,7 @@ func (c taskShow) Run(ctx context.Context, a *app) error {
 
 type taskList struct {
 	Channel string `help:"Only this channel's."`
-	State   string `enum:",queued,scheduled,active,waiting" default:"" help:"Only those that are queued, scheduled, active or waiting."`
+	State   string `enum:",queued,scheduled,active,waiting" default:"" help:"Only queued, scheduled, active or waiting ones."`
 	Limit   int    `default:"100" help:"At most so many."`
 	JSON    bool   `name:"json" help:"Print a JSON array."`
 	redisFlag
@@ -195,7 +195,7 @@ func (c taskRun) Run(ctx context.Context, a *app) error {
 
 type taskReschedule struct {
 	taskFlags
-	At clockTime     `xor:"time" placeholder:"TIME" help:"Not before this time, as 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
+	At clockTime     `xor:"time" placeholder:"TIME" help:"Not before this time: 2006-01-02T15:04:05Z or '2006-01-02 15:04'."`
 	In time.Duration `xor:"time" placeholder:"DURATION" help:"Not before this much time has passed, as 90s or 2h."`
 }
 
