@@ -10,6 +10,8 @@ require (
 )
 
 require (
+	github.com/line/line-bot-sdk-go/v8 v8.14.0 // indirect
 	go.uber.org/multierr v1.10.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	pgregory.net/rapid v1.3.0 // indirect
 )
