@@ -1,0 +1,158 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/record"
+)
+
+// Cancel takes a task back. Its outcome becomes cancelled, or unknown where an attempt is open whose answer nobody has
+// heard: a later answer can still raise that to sent. A task that was decided before keeps its outcome, which is returned
+// without an error; so cancelling twice is no error either. What it costs to be sure is that a cancelled task's ID can't
+// be used for another message; Run starts it again.
+func (c *Client) Cancel(ctx context.Context, id string, opts ...ChannelOption) (tasks.Outcome, error) {
+	ref, err := c.ref(id, opts)
+	if err != nil {
+		return "", err
+	}
+	var outcome tasks.Outcome
+	if err := within(ctx, func() error { outcome, err = c.cancel(ctx, ref); return err }); err != nil {
+		return "", fmt.Errorf("cancel %s: %w", id, err)
+	}
+	return outcome, nil
+}
+
+func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, error) {
+	f, err := c.find(ctx, ref)
+	if err != nil {
+		return "", err
+	}
+	kind, queue := f.record.Result.Kind, f.record.Queue
+	if f.task != nil {
+		kind, queue = tasks.Kind(f.task.Type), f.task.Queue
+	}
+	// The outcome goes first: from here on no worker opens an attempt, also one that has just fetched the task.
+	outcome, fresh, err := c.records.Cancel(ctx, ref, kind, queue)
+	if err != nil {
+		return "", err
+	}
+	if fresh {
+		if err := c.records.Log(ctx, record.Line{
+			Channel: ref.Channel, ID: ref.ID, Kind: kind, Outcome: outcome, Attempts: f.record.Result.Attempts,
+		}); err != nil {
+			return outcome, err
+		}
+	}
+	if f.task == nil || outcome == tasks.OutcomeSent || outcome == tasks.OutcomeFailed {
+		return outcome, nil
+	}
+	if err := c.records.KeepPayload(ctx, ref, f.task.Payload); err != nil {
+		return outcome, err
+	}
+	err = c.inspector.DeleteTask(f.task.Queue, f.task.ID)
+	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+		// A worker has it: it finds the outcome and lets go. ErrTaskNotFound: it has done so already.
+		if now, lookErr := c.inspector.GetTaskInfo(f.task.Queue, f.task.ID); lookErr == nil &&
+			now.State != asynq.TaskStateActive {
+			return outcome, err
+		}
+	}
+	return outcome, nil
+}
+
+// Reschedule moves a task that waits to be sent no earlier than t, in one step. It fails with ErrBusy while the task is
+// being sent, and with ErrDecided when it has an outcome.
+func (c *Client) Reschedule(ctx context.Context, id string, t time.Time, opts ...ChannelOption) error {
+	ref, err := c.ref(id, opts)
+	if err != nil {
+		return err
+	}
+	if err := within(ctx, func() error {
+		f, err := c.find(ctx, ref)
+		switch {
+		case err != nil:
+			return err
+		case f.record.Result.Outcome != "":
+			return fmt.Errorf("%w: %s", ErrDecided, f.record.Result.Outcome)
+		case f.task == nil:
+			return ErrNotQueued
+		}
+		return c.moveTo(ctx, f.task.Queue, f.task.ID, t)
+	}); err != nil {
+		return fmt.Errorf("reschedule %s: %w", id, err)
+	}
+	return nil
+}
+
+// Run sends a task now that waits for its time or its next attempt, and starts a task again that failed, was cancelled or
+// is unknown. What LINE has accepted is refused with record.ErrSent. An unknown task keeps its retry key while LINE
+// remembers it, so that it can't arrive twice; afterwards the ticket says Risky.
+func (c *Client) Run(ctx context.Context, id string, opts ...ChannelOption) (Ticket, error) {
+	ref, err := c.ref(id, opts)
+	if err != nil {
+		return Ticket{}, err
+	}
+	var ticket Ticket
+	if err := within(ctx, func() error { ticket, err = c.run(ctx, ref); return err }); err != nil {
+		return Ticket{}, fmt.Errorf("run %s: %w", id, err)
+	}
+	return ticket, nil
+}
+
+func (c *Client) run(ctx context.Context, ref record.Ref) (Ticket, error) {
+	f, err := c.find(ctx, ref)
+	if err != nil {
+		return Ticket{}, err
+	}
+	if f.record.Result.Outcome == "" && f.task != nil {
+		switch f.task.State {
+		case asynq.TaskStateActive:
+			return Ticket{}, ErrBusy
+		case asynq.TaskStatePending:
+			return ticketOf(f.task), nil
+		}
+		if err := c.inspector.RunTask(f.task.Queue, f.task.ID); err != nil {
+			return Ticket{}, err
+		}
+		return ticketOf(f.task), c.rdb.Publish(ctx, tasks.Bell, f.task.Queue).Err()
+	}
+
+	if f.record.Result.Outcome == tasks.OutcomeSent {
+		return Ticket{}, record.ErrSent
+	}
+	policy, err := tasks.PolicyOf(f.record.Result.Kind)
+	if err != nil {
+		return Ticket{}, err
+	}
+	payload, err := c.records.Payload(ctx, ref)
+	if errors.Is(err, record.ErrNotFound) {
+		return Ticket{}, ErrNotQueued
+	}
+	if err != nil {
+		return Ticket{}, err
+	}
+	risky, err := c.records.Reopen(ctx, ref, policy.Endpoint.Class)
+	if err != nil && !errors.Is(err, record.ErrUndecided) {
+		return Ticket{}, err
+	}
+	e := entry{ref: ref, kind: f.record.Result.Kind, queue: f.record.Queue, payload: payload}
+	if err := c.pipeline(ctx, []entry{e})[0]; err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+		return Ticket{}, &EnqueueError{ID: ref.ID, MayBeStored: mayBeStored(err), Err: err}
+	}
+	return Ticket{
+		ID: ref.ID, Kind: e.kind, Channel: ref.Channel, Queue: e.queue, State: tasks.StateQueued, Risky: risky,
+	}, nil
+}
+
+func ticketOf(t *asynq.TaskInfo) Ticket {
+	ref := refOf(t)
+	return Ticket{
+		ID: ref.ID, Kind: tasks.Kind(t.Type), Channel: ref.Channel, Queue: t.Queue, State: tasks.StateQueued,
+	}
+}

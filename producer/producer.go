@@ -1,0 +1,70 @@
+// Package producer is what app code imports: it hands messages to lineq and goes on.
+//
+//	q, err := producer.New(producer.Config{Redis: rdb})
+//	ticket, err := q.Push(ctx, userID, lineapi.Text("Your order has shipped."))
+//	result, err := q.Wait(ctx, ticket.ID)
+//
+// The typed calls cover the usual kinds; [Client.Enqueue] takes every task of package tasks, with options; and
+// [Client.EnqueueAll] takes many in few round trips. What was enqueued is looked up with [Client.Result], taken back with
+// [Client.Cancel], moved with [Client.Reschedule] and started again with [Client.Run].
+//
+// A task is identified by its channel and its ID. With an ID of your own (option [ID]) every call can be repeated: the
+// second is answered with a ticket that says Duplicate, whatever happened to the first. When Redis doesn't answer, the
+// error is an [*EnqueueError], which says whether the task may have been stored all the same.
+//
+// The package sends nothing itself and needs no access token: that is the worker's.
+package producer
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/record"
+)
+
+// Config is what a Client needs.
+type Config struct {
+	// Redis is the one that the workers use. It stays the caller's: the Client never closes it.
+	Redis redis.UniversalClient
+	// Channel is meant where no option names one. Empty: tasks.DefaultChannel.
+	Channel string
+	// Retention is how long the records are kept of tasks that this client cancels; give it the workers' value.
+	Retention record.Retention
+	// KeepCompleted tells asynq to keep finished tasks for its dashboard, at about 1 KB of Redis each. Zero: not at all;
+	// lineq's own records don't need it.
+	KeepCompleted time.Duration
+}
+
+// Client enqueues and looks up. It is safe for concurrent use; one is enough for a process.
+type Client struct {
+	rdb       redis.UniversalClient
+	inspector *asynq.Inspector
+	records   *record.Store
+	channel   string
+	keep      time.Duration
+}
+
+// New returns a client. It doesn't talk to Redis yet.
+func New(cfg Config) (*Client, error) {
+	if cfg.Redis == nil {
+		return nil, errors.New("producer: Config.Redis is missing")
+	}
+	if cfg.Channel == "" {
+		cfg.Channel = tasks.DefaultChannel
+	}
+	if err := tasks.CheckChannel(cfg.Channel); err != nil {
+		return nil, fmt.Errorf("producer: Config.Channel: %w", err)
+	}
+	return &Client{
+		rdb:       cfg.Redis,
+		inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
+		records:   record.New(cfg.Redis, cfg.Retention),
+		channel:   cfg.Channel,
+		keep:      cfg.KeepCompleted,
+	}, nil
+}

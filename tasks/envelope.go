@@ -1,0 +1,152 @@
+package tasks
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+)
+
+// Version is the version of the payloads that this package writes. It rises when an older reader would misunderstand a
+// payload, not when a field joins.
+const Version = 1
+
+// MaxPayload bounds a payload, in bytes: LINE takes requests of at most 2 MB, and an image of 1 MB grows by a third in
+// JSON.
+const MaxPayload = 4 << 20
+
+// ErrNewerVersion is returned for a payload that a newer version of this package wrote.
+var ErrNewerVersion = errors.New("payload of a newer version")
+
+// Envelope is a task on its way to LINE. Channel and ID together are its identity.
+type Envelope struct {
+	Channel string
+	ID      string
+	// RetryKey is the caller's own X-Line-Retry-Key; empty: lineq makes one, see the function RetryKey.
+	RetryKey string
+	// EnqueuedAt is when the caller handed the task over, by the caller's clock.
+	EnqueuedAt time.Time
+	// Deadline is after when the task must not be sent any more. Zero: none.
+	Deadline time.Time
+	Task     Task
+}
+
+// payload is the envelope's JSON. The kind stands beside it, as the queued task's type.
+type payload struct {
+	Version    int             `json:"v"`
+	Channel    string          `json:"channel"`
+	ID         string          `json:"id"`
+	RetryKey   string          `json:"retry_key,omitempty"`
+	EnqueuedAt time.Time       `json:"enqueued_at,omitzero"`
+	Deadline   time.Time       `json:"deadline,omitzero"`
+	Task       json.RawMessage `json:"task"`
+}
+
+// Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on a
+// task beyond MaxPayload; it doesn't check the task itself.
+func (e Envelope) Encode() ([]byte, error) {
+	if err := cmp.Or(CheckChannel(e.Channel), CheckID(e.ID)); err != nil {
+		return nil, err
+	}
+	if e.Task == nil {
+		return nil, errors.New("no task")
+	}
+	if _, err := lookUp(e.Task.Kind()); err != nil {
+		return nil, err
+	}
+	task, err := marshal(e.Task)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	}
+	b, err := marshal(payload{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.Deadline, task})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	}
+	if len(b) > MaxPayload {
+		return nil, fmt.Errorf("encode %s: %d bytes, at most %d can be queued", e.Task.Kind(), len(b), MaxPayload)
+	}
+	return b, nil
+}
+
+// Decode reads a payload. It fails with ErrUnknownKind or ErrNewerVersion where another version of lineq may be able to
+// read it; what it refuses otherwise, nobody can read. Fields that it doesn't know are passed over.
+func Decode(k Kind, b []byte) (Envelope, error) {
+	known, err := lookUp(k)
+	if err != nil {
+		return Envelope{}, err
+	}
+	if len(b) > MaxPayload {
+		return Envelope{}, fmt.Errorf("decode %s: payload of %d bytes, at most %d are read", k, len(b), MaxPayload)
+	}
+	var p payload
+	if err := json.Unmarshal(b, &p); err != nil {
+		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
+	}
+	switch {
+	case p.Version > Version:
+		return Envelope{}, fmt.Errorf("decode %s: %w: it is of version %d, this program reads up to %d",
+			k, ErrNewerVersion, p.Version, Version)
+	case p.Version < 1:
+		return Envelope{}, fmt.Errorf("decode %s: no version in the payload's field v", k)
+	}
+	if err := cmp.Or(CheckChannel(p.Channel), CheckID(p.ID)); err != nil {
+		return Envelope{}, fmt.Errorf("decode %s: %w", k, err)
+	}
+	task := known.empty()
+	if err := json.Unmarshal(p.Task, task); err != nil {
+		return Envelope{}, fmt.Errorf("decode %s: task: %w", k, withoutValue(err))
+	}
+	return Envelope{
+		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, Deadline: p.Deadline,
+		Task: reflect.ValueOf(task).Elem().Interface().(Task),
+	}, nil
+}
+
+// withoutValue takes the offending value out of a decoding error: it may be text of a message.
+func withoutValue(err error) error {
+	var typed *json.UnmarshalTypeError
+	if errors.As(err, &typed) {
+		return fmt.Errorf("field %q at byte %d can't be read into %s", typed.Field, typed.Offset, typed.Type)
+	}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return fmt.Errorf("malformed JSON at byte %d", syntax.Offset)
+	}
+	return errors.New("malformed JSON")
+}
+
+// Hash is a fingerprint of what the task asks for: its kind, its content and the caller's retry key. It is the same for
+// the same content in other JSON (order of fields, white space, escapes), so a rolling upgrade doesn't change it.
+func (e Envelope) Hash() ([sha256.Size]byte, error) {
+	task, err := marshal(e.Task)
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	}
+	d := json.NewDecoder(bytes.NewReader(task))
+	d.UseNumber()
+	var content any
+	if err := d.Decode(&content); err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	}
+	// encoding/json writes the keys of maps sorted, and every string in one form.
+	canonical, err := json.Marshal([]any{e.Task.Kind(), e.RetryKey, content})
+	if err != nil {
+		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	}
+	return sha256.Sum256(canonical), nil
+}
+
+// marshal leaves < > & as they are: a message's bytes go to LINE unchanged.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

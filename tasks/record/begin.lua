@@ -1,0 +1,68 @@
+-- begin opens an attempt at a task, or says why there is none to open. One script, so that of two runs of one task
+-- exactly one calls LINE. Redis's clock, so that workers whose clocks differ agree.
+--
+-- KEYS[1] the record
+-- ARGV    1 token of this attempt          5 hash of the content, "": can't be told
+--         2 how long it may last, ms       6 "1" if it may be repeated after an attempt whose answer was lost
+--         3 horizon, ms                    7 deadline, Unix ms, 0: none
+--         4 retention of a failure, ms     8 kind       9 queue
+-- Fields  k kind  q queue  h hash  s outcome  r reason  e error  i request id  y replayed  n attempts  g generation
+--         f first attempt  b first attempt under the present key  d decided  p progress  c cancel asked for
+--         a token of the live attempt  u until when it lives  o tokens of attempts nobody heard the end of ("+": many)
+-- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
+--         "decided", "1" if by this call, outcome, reason, error, request id, replayed, attempts
+local key = KEYS[1]
+local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n')
+local outcome, hash, token, live, open, since = v[1], v[2], v[3], v[4], v[5] or '', tonumber(v[6] or nil)
+if outcome then
+  return {'decided', '0', outcome, v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
+end
+if hash and ARGV[5] ~= '' and hash ~= ARGV[5] then return {'other'} end
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
+local function decide(as, reason, text)
+  redis.call('HSET', key, 's', as, 'r', reason, 'e', text, 'd', ms(now), 'k', ARGV[8], 'q', ARGV[9], 'h', hash or ARGV[5])
+  redis.call('PEXPIRE', key, ARGV[4])
+  return {'decided', '1', as, reason, text, v[11] or '', '', v[13] or '0'}
+end
+local function unknown(text)
+  return decide('unknown', v[7] or 'unknown', v[8] or text)
+end
+
+if token then
+  local left = tonumber(live) - now
+  if left > 0 then return {'busy', ms(left)} end
+  -- The run that opened it died or froze; whether LINE has the request, nobody knows.
+  if #open < 200 then open = open .. token .. ',' else open = open .. '+' end
+  redis.call('HSET', key, 'o', open)
+  redis.call('HDEL', key, 'a', 'u')
+end
+
+local past = since and now - since > tonumber(ARGV[3])
+local deadline = tonumber(ARGV[7])
+local expired = deadline > 0 and now >= deadline
+if open ~= '' then
+  if ARGV[6] ~= '1' then return unknown('the worker stopped before the answer came') end
+  if past then return unknown('no answer came while LINE remembered the retry key') end
+  if expired then return unknown('no answer came before the deadline') end
+elseif expired then
+  return decide('failed', 'expired', 'the deadline passed before LINE took it')
+end
+
+local fields = {'k', ARGV[8], 'q', ARGV[9], 'h', hash or ARGV[5], 'a', ARGV[1], 'u', ms(now + ARGV[2])}
+local generation = tonumber(v[9] or '0')
+if past then
+  generation = generation + 1
+  fields[#fields + 1] = 'g'
+  fields[#fields + 1] = ms(generation)
+end
+if past or not since then
+  fields[#fields + 1] = 'b'
+  fields[#fields + 1] = ms(now)
+end
+redis.call('HSET', key, unpack(fields))
+redis.call('HSETNX', key, 'f', ms(now))
+local n = redis.call('HINCRBY', key, 'n', 1)
+return {'go', ms(n), ms(generation), open ~= '' and '1' or '0', v[10] or ''}

@@ -1,0 +1,122 @@
+// Package redistest starts Redis for tests: a real redis-server where there is one, or miniredis.
+package redistest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// Server is a real redis-server of a test's own. It keeps an append-only file, so that it can be killed and started again.
+type Server struct {
+	Addr string
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+}
+
+// URL is the server's address as lineq's --redis takes it.
+func (s *Server) URL() string { return "redis://" + s.Addr }
+
+// Start runs a redis-server on a free port until the test ends. Without one on the PATH the test is skipped, by name.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Skipf("%s SKIPPED: it needs redis-server on the PATH (Debian: apt-get install redis-server)", t.Name())
+	}
+	s := &Server{Addr: freeAddr(t), dir: t.TempDir(), args: args}
+	s.Launch(t)
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// Launch starts the server again after Kill, with the data it had.
+func (s *Server) Launch(t testing.TB) {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(s.Addr)
+	s.cmd = exec.Command("redis-server", append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--appendonly", "yes", "--appendfsync", "always",
+		"--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
+	}, s.args...)...)
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := make(chan error, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), "Ready to accept connections") {
+				ready <- nil
+				break
+			}
+		}
+		for lines.Scan() { // a full pipe would stop the server
+		}
+		ready <- fmt.Errorf("redis-server ended")
+	}()
+	if err := <-ready; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Kill ends the server with SIGKILL.
+func (s *Server) Kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Client connects to the server until the test ends.
+func (s *Server) Client(t testing.TB) redis.UniversalClient {
+	t.Helper()
+	return client(t, s.Addr)
+}
+
+// Mini runs a miniredis until the test ends, and connects to it.
+func Mini(t testing.TB) (*miniredis.Miniredis, redis.UniversalClient) {
+	t.Helper()
+	m := miniredis.RunT(t)
+	return m, client(t, m.Addr())
+}
+
+// Each runs a test against miniredis, and against a real redis-server where there is one.
+func Each(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient)) {
+	t.Run("miniredis", func(t *testing.T) {
+		_, rdb := Mini(t)
+		test(t, rdb)
+	})
+	t.Run("redis-server", func(t *testing.T) {
+		test(t, Start(t).Client(t))
+	})
+}
+
+func client(t testing.TB, addr string) redis.UniversalClient {
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	t.Cleanup(func() { _ = rdb.Close() })
+	if err := rdb.Ping(context.Background()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	return rdb
+}
+
+func freeAddr(t testing.TB) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}

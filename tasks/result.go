@@ -1,0 +1,52 @@
+package tasks
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/lineq/lineq/lineapi"
+)
+
+// State is where a task stands.
+type State string
+
+const (
+	StateQueued    State = "queued"    // waits for a worker
+	StateScheduled State = "scheduled" // waits for its time
+	StateActive    State = "active"    // a worker has it
+	StateWaiting   State = "waiting"   // waits for its next attempt
+	StateDone      State = "done"      // has an outcome
+)
+
+// Outcome is how a task ended. It is empty until then.
+type Outcome string
+
+const (
+	OutcomeSent      Outcome = "sent"      // LINE accepted it
+	OutcomeFailed    Outcome = "failed"    // LINE did not accept it and never will
+	OutcomeUnknown   Outcome = "unknown"   // LINE may have accepted it; it isn't sent again on its own
+	OutcomeCancelled Outcome = "cancelled" // it was taken back before LINE had it
+)
+
+// Result is what is known of a task.
+type Result struct {
+	ID      string  `json:"id"`
+	Kind    Kind    `json:"kind"`
+	Channel string  `json:"channel"`
+	State   State   `json:"state"`
+	Outcome Outcome `json:"outcome"`
+	// Reason says why a task failed, is unknown or waits; it is empty for a sent one.
+	Reason lineapi.Reason `json:"reason"`
+	// Replayed tells that LINE answered a repeat with "already accepted": the attempt before had gone through.
+	Replayed bool `json:"replayed"`
+	// RequestID is LINE's id of the accepted request, or of the last answer.
+	RequestID string `json:"request_id"`
+	// Attempts counts the calls to LINE.
+	Attempts       int        `json:"attempts"`
+	FirstAttemptAt *time.Time `json:"first_attempt_at"`
+	FinishedAt     *time.Time `json:"finished_at"`
+	// Error is LINE's explanation, or ours.
+	Error string `json:"error"`
+	// Data is what a lookup found, and the richMenuId of a published rich menu.
+	Data json.RawMessage `json:"data,omitempty"`
+}

@@ -1,0 +1,126 @@
+package worker
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lineq/lineq/tasks"
+)
+
+// asynq asks an empty queue again after a pause, so an urgent message on an idle queue would wait for half of that. A
+// bell does better: the answer "empty" is held back until somebody rings for that queue, for at most maxSilence, and the
+// question is asked once more.
+
+// maxSilence is how long an empty queue isn't looked at when no bell rings. It bounds what a lost ring costs.
+const maxSilence = time.Second
+
+// bells hands each ring on to the servers that wait at that queue.
+type bells struct {
+	mu      sync.Mutex
+	waiting map[string][]chan struct{}
+	// unheard gets the rings for queues at which nobody waits.
+	unheard chan struct{}
+}
+
+func newBells() *bells {
+	return &bells{waiting: map[string][]chan struct{}{}, unheard: make(chan struct{}, 1)}
+}
+
+// hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
+func (b *bells) hear(queue string) <-chan struct{} {
+	c := make(chan struct{}, 1)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting[queue] = append(b.waiting[queue], c)
+	return c
+}
+
+// forget ends all hearing of a queue.
+func (b *bells) forget(queue string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.waiting, queue)
+}
+
+func (b *bells) ring(queue string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := b.waiting[queue]
+	if len(all) == 0 {
+		all = []chan struct{}{b.unheard}
+	}
+	for _, c := range all {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// listen passes the rings of other processes on, until ctx ends. go-redis connects again by itself.
+func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
+	sub := rdb.Subscribe(ctx, tasks.Bell)
+	defer sub.Close()
+	rings := sub.Channel()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m, ok := <-rings:
+			if !ok {
+				return
+			}
+			b.ring(m.Payload)
+		}
+	}
+}
+
+// attentive is the Redis client of one asynq Server that works one queue. It relies on two of asynq's scripts, which
+// TestAsynqScripts pins: dequeue, whose first keys are pending and paused and whose first argument is the end of the
+// lease as Unix seconds; and forward, from scheduled or retry to pending, which answers how many it moved.
+type attentive struct {
+	redis.UniversalClient
+	bells *bells
+	queue string
+	bell  <-chan struct{}
+	// closing ends all waiting: asynq can't shut a server down that waits.
+	closing <-chan struct{}
+}
+
+// lease is asynq's: how long a task belongs to the server that has fetched it, without a heartbeat.
+const lease = 30 * time.Second
+
+func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	switch {
+	case isForward(keys):
+		if n, err := cmd.Int(); err == nil && n > 0 {
+			a.bells.ring(a.queue)
+		}
+	case isDequeue(keys) && cmd.Err() == redis.Nil:
+		silence := time.NewTimer(maxSilence)
+		defer silence.Stop()
+		select {
+		case <-a.bell:
+		case <-silence.C:
+		case <-a.closing:
+			return cmd
+		}
+		again := append([]any{time.Now().Add(lease).Unix()}, args[1:]...)
+		return a.UniversalClient.EvalSha(ctx, sha, keys, again...)
+	}
+	return cmd
+}
+
+func isDequeue(keys []string) bool {
+	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
+}
+
+func isForward(keys []string) bool {
+	return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") &&
+		(strings.HasSuffix(keys[0], ":scheduled") || strings.HasSuffix(keys[0], ":retry"))
+}

@@ -1,0 +1,255 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/channel"
+)
+
+// fleet runs asynq's Servers: always those of the shared queues, and those of a channel's own queues while these have
+// work, so that a hundred quiet channels cost nothing.
+type fleet struct {
+	w *Worker
+	// perPush is how many servers one push queue gets: a Server fetches one task per round trip to Redis.
+	perPush int
+	running map[string]*crew
+	foreign map[string]bool // queues of channels that nobody here has, told of once
+}
+
+// crew is the servers of one queue.
+type crew struct {
+	servers []*asynq.Server
+	closing chan struct{}
+	idle    time.Time // since when; zero: it has work
+}
+
+const (
+	sweepEvery = time.Second
+	// soon is how long before its first task is due a queue's servers are started: a sweep, and a start.
+	soon = 3 * time.Second
+	// idleTime is how long a queue's servers outlive its last task.
+	idleTime = 30 * time.Second
+)
+
+func newFleet(w *Worker, perPush int) *fleet {
+	return &fleet{w: w, perPush: perPush, running: map[string]*crew{}, foreign: map[string]bool{}}
+}
+
+// serversFor is how many servers reach LINE's 2,000 pushes a second at this distance from Redis.
+func serversFor(roundTrip time.Duration) int {
+	n := int(2000*roundTrip/time.Second) + 1
+	return min(n, 8)
+}
+
+func (f *fleet) startShared() error {
+	for _, l := range tasks.Lines() {
+		if !l.PerChannel() {
+			if err := f.start(l.Queue(""), l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// concurrency is how many tasks of a queue one worker has under way. The shared queues never wait for a permit, the bulk
+// queue reaches 200 multicasts a second at 100 ms each.
+func (f *fleet) concurrency(l tasks.Line) int {
+	switch l {
+	case tasks.LinePush:
+		return max(1, f.w.cfg.Concurrency/f.perPush)
+	case tasks.LineUrgent:
+		return 64
+	case tasks.LineBulk:
+		return 32
+	case tasks.LineControl:
+		return 16
+	default:
+		return 4
+	}
+}
+
+func (f *fleet) start(queue string, l tasks.Line) error {
+	n := 1
+	if l == tasks.LinePush {
+		n = f.perPush
+	}
+	c := &crew{closing: make(chan struct{})}
+	f.running[queue] = c
+	for range n {
+		rdb := &attentive{
+			UniversalClient: f.w.cfg.Redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
+			closing: c.closing,
+		}
+		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+			Concurrency: f.concurrency(l),
+			Queues:      map[string]int{queue: 1},
+			Logger:      asynqLog{f.w.log.Named("asynq").Sugar()},
+			LogLevel:    asynq.InfoLevel,
+			// After an empty answer, which has waited for the bell already, asynq pauses all the same.
+			TaskCheckInterval: time.Millisecond,
+			// asynq's schedule knows whole seconds, and a task never goes before its own: with this pause it goes
+			// within 1.5 s of it.
+			DelayedTaskCheckInterval: 400 * time.Millisecond,
+			// asynq gives up after our own grace time, which lets calls end and be recorded.
+			ShutdownTimeout: f.w.cfg.Grace + 2*time.Second,
+			RetryDelayFunc:  retryDelay,
+			IsFailure:       isFailure,
+		})
+		if err := server.Start(asynq.HandlerFunc(f.w.handle)); err != nil {
+			return err
+		}
+		c.servers = append(c.servers, server)
+	}
+	return nil
+}
+
+// halt shuts a queue's servers down: first the waiting, then asynq.
+func (f *fleet) halt(queue string) {
+	c := f.running[queue]
+	delete(f.running, queue)
+	f.w.bells.forget(queue)
+	c.halt()
+}
+
+func (c *crew) halt() {
+	close(c.closing)
+	var all sync.WaitGroup
+	for _, s := range c.servers {
+		all.Go(s.Shutdown)
+	}
+	all.Wait()
+}
+
+// stop shuts everything down, all queues at once.
+func (f *fleet) stop() {
+	var all sync.WaitGroup
+	for _, c := range f.running {
+		all.Go(c.halt)
+	}
+	all.Wait()
+}
+
+// sweepUntil looks at the channels' own queues, every second and whenever a bell rings at which nobody waits, until ctx
+// ends.
+func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	registered := time.Now()
+	for {
+		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
+			f.w.log.Warn("can't look at the queues", zap.Error(err))
+		}
+		if time.Since(registered) > channel.Refresh {
+			registered = time.Now()
+			if err := channel.Register(ctx, f.w.cfg.Redis, channels...); err != nil && ctx.Err() == nil {
+				f.w.log.Warn("can't say which channels are served here", zap.Error(err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-f.w.bells.unheard:
+		}
+	}
+}
+
+// sweep starts the servers of queues that have work or will have it soon, and stops those of queues that have had none
+// for a while. It relies on the names and types of asynq's keys, which TestAsynqKeys pins.
+func (f *fleet) sweep(ctx context.Context) error {
+	queues, err := f.w.cfg.Redis.SMembers(ctx, "asynq:queues").Result()
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, q := range queues {
+		line, name, ok := tasks.ParseQueue(q)
+		if !ok || !line.PerChannel() {
+			continue
+		}
+		busy, err := hasWork(ctx, f.w.cfg.Redis, q, now)
+		if err != nil {
+			return err
+		}
+		c := f.running[q]
+		switch {
+		case f.w.cfg.Channels[name] == nil:
+			if busy && !f.foreign[q] {
+				f.foreign[q] = true
+				f.w.log.Warn("tasks wait for a channel that this worker doesn't have",
+					zap.String("channel", name), zap.String("queue", q))
+			}
+		case busy && c == nil:
+			if err := f.start(q, line); err != nil {
+				return err
+			}
+		case busy && c != nil:
+			c.idle = time.Time{}
+		case c != nil && c.idle.IsZero():
+			c.idle = now
+		case c != nil && now.Sub(c.idle) > idleTime:
+			f.halt(q)
+		}
+	}
+	return nil
+}
+
+func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now time.Time) (bool, error) {
+	prefix := "asynq:{" + queue + "}:"
+	var lists []*redis.IntCmd
+	var due []*redis.ZSliceCmd
+	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for _, name := range []string{"pending", "active"} {
+			lists = append(lists, p.LLen(ctx, prefix+name))
+		}
+		for _, name := range []string{"scheduled", "retry"} {
+			due = append(due, p.ZRangeWithScores(ctx, prefix+name, 0, 0))
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, l := range lists {
+		if l.Val() > 0 {
+			return true, nil
+		}
+	}
+	for _, d := range due {
+		if first := d.Val(); len(first) > 0 && int64(first[0].Score) <= now.Add(soon).Unix() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// retryDelay is asynq's question when a task shall come again. A task whose worker died comes at once: its record knows
+// what to do.
+func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
+	var p *postponed
+	switch {
+	case errors.As(err, &p):
+		return p.delay
+	case errors.Is(err, asynq.ErrLeaseExpired):
+		return 0
+	}
+	return time.Minute // a panic
+}
+
+// isFailure is asynq's question whether an error counts against the task.
+func isFailure(err error) bool {
+	var p *postponed
+	if errors.As(err, &p) {
+		return p.failure
+	}
+	return !errors.Is(err, asynq.ErrLeaseExpired) && !errors.Is(err, context.Canceled)
+}

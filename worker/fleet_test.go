@@ -1,0 +1,289 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/redistest"
+)
+
+func newWorker(t *testing.T, rdb redis.UniversalClient) *Worker {
+	t.Helper()
+	c, err := lineapi.New(lineapi.Config{Token: lineapi.StaticToken("token"), Origin: "http://127.0.0.1:1"})
+	require.NoError(t, err)
+	w, err := New(Config{Redis: rdb, Channels: map[string]*lineapi.Client{"default": c}})
+	require.NoError(t, err)
+	return w
+}
+
+func TestNewRefusesABadConfig(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	c := &lineapi.Client{}
+	for want, cfg := range map[string]Config{
+		"Redis":       {Channels: map[string]*lineapi.Client{"default": c}},
+		"nobody":      {Redis: rdb},
+		"no client":   {Redis: rdb, Channels: map[string]*lineapi.Client{"default": nil}},
+		"Channels":    {Redis: rdb, Channels: map[string]*lineapi.Client{"a b": c}},
+		"Concurrency": {Redis: rdb, Channels: map[string]*lineapi.Client{"default": c}, Concurrency: -1},
+	} {
+		_, err := New(cfg)
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestRunFailsAtOnceWithoutRedis(t *testing.T) {
+	w := newWorker(t, redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1, DialerRetries: 1}))
+	assert.ErrorContains(t, w.Run(t.Context()), "redis can't be reached")
+}
+
+func TestServersFollowTheDistance(t *testing.T) {
+	for roundTrip, want := range map[time.Duration]int{
+		100 * time.Microsecond: 1, time.Millisecond: 3, 2 * time.Millisecond: 5, time.Second: 8,
+	} {
+		assert.Equal(t, want, serversFor(roundTrip), roundTrip)
+	}
+}
+
+// TestAsynqKeys pins the keys of asynq that the sweep reads.
+func TestAsynqKeys(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		ctx, now := t.Context(), time.Now()
+		client := asynq.NewClientFromRedisClient(rdb)
+		inspector := asynq.NewInspectorFromRedisClient(rdb)
+		busy := func(queue string) bool {
+			t.Helper()
+			b, err := hasWork(ctx, rdb, queue, now)
+			require.NoError(t, err)
+			return b
+		}
+		enqueue := func(queue string, opts ...asynq.Option) {
+			_, err := client.Enqueue(asynq.NewTask("push", nil), append(opts, asynq.Queue(queue), asynq.TaskID("1"))...)
+			require.NoError(t, err)
+		}
+		assert.False(t, busy("nobody-was-here"))
+		enqueue("pending")
+		assert.True(t, busy("pending"))
+		enqueue("soon", asynq.ProcessAt(now.Add(2*time.Second)))
+		assert.True(t, busy("soon"))
+		enqueue("late", asynq.ProcessAt(now.Add(time.Hour)))
+		assert.False(t, busy("late"))
+
+		queues, err := rdb.SMembers(ctx, "asynq:queues").Result()
+		require.NoError(t, err)
+		assert.ElementsMatch(t, []string{"pending", "soon", "late"}, queues)
+
+		// A server that has fetched it, and one that puts it back.
+		hold, held := make(chan struct{}), make(chan struct{})
+		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+			Queues: map[string]int{"pending": 1}, TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
+			RetryDelayFunc: func(int, error, *asynq.Task) time.Duration { return time.Second },
+		})
+		require.NoError(t, server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+			close(held)
+			<-hold
+			return errors.New("again")
+		})))
+		<-held
+		assert.True(t, busy("pending"), "active")
+		close(hold)
+		server.Shutdown()
+		info, err := inspector.GetTaskInfo("pending", "1")
+		require.NoError(t, err)
+		require.Equal(t, asynq.TaskStateRetry, info.State)
+		assert.True(t, busy("pending"), "retry")
+	})
+}
+
+// TestAsynqScripts pins what attentive relies on in asynq's scripts.
+func TestAsynqScripts(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	spy := &scriptSpy{UniversalClient: rdb, seen: make(chan [2][]any, 1000)}
+	client := asynq.NewClientFromRedisClient(rdb)
+	_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue("q"), asynq.ProcessAt(time.Now().Add(time.Second)))
+	require.NoError(t, err)
+	done := make(chan struct{})
+	server := asynq.NewServerFromRedisClient(spy, asynq.Config{
+		Queues: map[string]int{"q": 1}, TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
+		DelayedTaskCheckInterval: 10 * time.Millisecond,
+	})
+	require.NoError(t, server.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		close(done)
+		return nil
+	})))
+	<-done
+	server.Shutdown()
+	close(spy.seen)
+	dequeues, forwarded := 0, int64(0)
+	for s := range spy.seen {
+		keys, answer := s[0], s[1][0].(*redis.Cmd)
+		names := make([]string, len(keys))
+		for i, k := range keys {
+			names[i] = k.(string)
+		}
+		switch {
+		case isDequeue(names):
+			dequeues++
+			end, ok := s[1][1].(int64)
+			require.True(t, ok, "dequeue's first argument is no Unix time")
+			assert.InDelta(t, time.Now().Add(lease).Unix(), end, 30)
+		case isForward(names):
+			n, err := answer.Int64()
+			if err == nil {
+				forwarded += n
+			}
+		}
+	}
+	assert.Positive(t, dequeues)
+	assert.EqualValues(t, 1, forwarded)
+}
+
+type scriptSpy struct {
+	redis.UniversalClient
+	seen chan [2][]any
+}
+
+func (s *scriptSpy) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	cmd := s.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	if redis.HasErrorPrefix(cmd.Err(), "NOSCRIPT") {
+		return cmd
+	}
+	all := make([]any, len(keys))
+	for i, k := range keys {
+		all[i] = k
+	}
+	select {
+	case s.seen <- [2][]any{all, append([]any{cmd}, args...)}:
+	default:
+	}
+	return cmd
+}
+
+func TestSweepStartsAndStopsServers(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	w := newWorker(t, rdb)
+	f := newFleet(w, 1)
+	t.Cleanup(f.stop)
+	ctx := t.Context()
+	queue, foreign := tasks.LinePush.Queue("default"), tasks.LinePush.Queue("elsewhere")
+	for _, q := range []string{queue, foreign, "somebody-elses"} {
+		_, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask("push", nil), asynq.Queue(q),
+			asynq.TaskID("x"), asynq.ProcessAt(time.Now().Add(2*time.Second)), asynq.MaxRetry(math.MaxInt32))
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.sweep(ctx))
+	require.Contains(t, f.running, queue)
+	assert.Len(t, f.running, 1, "other channels' and other programs' queues are left alone")
+
+	require.NoError(t, asynq.NewInspectorFromRedisClient(rdb).DeleteTask(queue, "x"))
+	require.NoError(t, f.sweep(ctx))
+	require.Contains(t, f.running, queue, "it has only just become idle")
+	f.running[queue].idle = time.Now().Add(-idleTime - time.Second)
+	require.NoError(t, f.sweep(ctx))
+	assert.NotContains(t, f.running, queue)
+}
+
+// scripted is a Redis whose EVALSHA gives the answers of a list, the last one for ever.
+type scripted struct {
+	redis.UniversalClient
+	answers []*redis.Cmd
+	args    [][]any
+}
+
+func (s *scripted) EvalSha(_ context.Context, _ string, _ []string, args ...any) *redis.Cmd {
+	s.args = append(s.args, args)
+	a := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	return a
+}
+
+func TestAttentive(t *testing.T) {
+	dequeue := []string{"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"}
+	empty, task := redis.NewCmdResult(nil, redis.Nil), redis.NewCmdResult("a task", nil)
+	setUp := func(answers ...*redis.Cmd) (*attentive, *scripted, *bells, chan struct{}) {
+		b, inner, closing := newBells(), &scripted{answers: answers}, make(chan struct{})
+		return &attentive{UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), closing: closing}, inner, b, closing
+	}
+	t.Run("a ring ends the wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, inner, b, _ := setUp(empty, task)
+			start := time.Now()
+			time.AfterFunc(300*time.Millisecond, func() { b.ring("q") })
+			cmd := a.EvalSha(t.Context(), "sha", dequeue, start.Add(lease).Unix(), "prefix")
+			assert.Equal(t, "a task", cmd.Val())
+			assert.Equal(t, 300*time.Millisecond, time.Since(start))
+			assert.Equal(t, []any{time.Now().Add(lease).Unix(), "prefix"}, inner.args[1], "the lease is renewed")
+		})
+	})
+	t.Run("a ring before the question counts", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, _, b, _ := setUp(empty, task)
+			start := time.Now()
+			b.ring("q")
+			b.ring("q")
+			assert.Equal(t, "a task", a.EvalSha(t.Context(), "sha", dequeue, int64(1), "prefix").Val())
+			assert.Zero(t, time.Since(start))
+		})
+	})
+	t.Run("without a ring it looks again after a while", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, inner, b, _ := setUp(empty)
+			start := time.Now()
+			b.ring("another queue")
+			assert.ErrorIs(t, a.EvalSha(t.Context(), "sha", dequeue, int64(1), "prefix").Err(), redis.Nil)
+			assert.Equal(t, maxSilence, time.Since(start))
+			assert.Len(t, inner.args, 2)
+		})
+	})
+	t.Run("closing ends the wait", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			a, inner, _, closing := setUp(empty)
+			start := time.Now()
+			close(closing)
+			assert.ErrorIs(t, a.EvalSha(t.Context(), "sha", dequeue, int64(1), "prefix").Err(), redis.Nil)
+			assert.Zero(t, time.Since(start))
+			assert.Len(t, inner.args, 1)
+		})
+	})
+	t.Run("what was forwarded rings", func(t *testing.T) {
+		a, _, _, _ := setUp(redis.NewCmdResult(int64(3), nil))
+		a.EvalSha(t.Context(), "sha", []string{"asynq:{q}:scheduled", "asynq:{q}:pending"})
+		assert.Len(t, a.bell, 1)
+	})
+	t.Run("a ring that nobody hears is kept for the sweep", func(t *testing.T) {
+		b := newBells()
+		b.ring("q")
+		assert.Len(t, b.unheard, 1)
+	})
+}
+
+func TestWhatAsynqIsTold(t *testing.T) {
+	wait := &postponed{delay: 3 * time.Second, reason: "bad \xff utf-8"}
+	assert.Equal(t, 3*time.Second, retryDelay(0, fmt.Errorf("x: %w", wait), nil))
+	assert.False(t, isFailure(wait))
+	assert.True(t, isFailure(&postponed{failure: true}))
+	assert.Equal(t, "bad ? utf-8", wait.Error())
+	assert.Zero(t, retryDelay(0, asynq.ErrLeaseExpired, nil))
+	assert.False(t, isFailure(asynq.ErrLeaseExpired))
+	assert.True(t, isFailure(errors.New("a panic")))
+}
+
+func TestRunThatIsStoppedBeforeItBegins(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.NoError(t, newWorker(t, rdb).Run(ctx))
+}

@@ -1,0 +1,78 @@
+package worker
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/record"
+)
+
+// logOutcome writes the one line that every decision gets: what went well at the first try at Debug, the rest louder.
+func (w *Worker) logOutcome(j *job, k tasks.Kind, d record.Decision) {
+	fields := []zap.Field{
+		zap.String("channel", j.ref.Channel), zap.String("task_id", j.ref.ID), zap.String("kind", string(k)),
+		zap.String("outcome", string(d.Outcome)), zap.Int("attempt", d.Attempts),
+		zap.String("request_id", d.RequestID),
+	}
+	if d.Replayed {
+		fields = append(fields, zap.Bool("replayed", true))
+	}
+	if d.Outcome == tasks.OutcomeSent {
+		if d.Attempts <= 1 {
+			w.log.Debug("sent", fields...)
+		} else {
+			w.log.Info("sent", fields...)
+		}
+		return
+	}
+	w.log.Warn(string(d.Outcome), append(fields, zap.String("reason", string(d.Reason)), zap.String("error", d.Error))...)
+}
+
+// logWaiting tells of a task that must come again: aloud where somebody has to act, but not once for each of a hundred
+// thousand tasks that wait for the same.
+func (w *Worker) logWaiting(j *job, begun record.Begun, v verdict) {
+	fields := []zap.Field{
+		zap.String("channel", j.Channel), zap.String("task_id", j.ID), zap.String("kind", string(j.Task.Kind())),
+		zap.Int("attempt", begun.Attempts), zap.String("reason", string(v.Reason)), zap.String("error", v.Error),
+		zap.String("request_id", v.RequestID), zap.Duration("wait", v.delay),
+	}
+	switch {
+	case v.alarm && w.alarms.due(j.Channel+" "+string(v.Reason), time.Now()):
+		w.log.Error("channel waits until somebody acts", fields...)
+	case begun.Attempts > 1 || v.alarm:
+		w.log.Debug("waiting", fields...)
+	default:
+		w.log.Info("waiting", fields...)
+	}
+}
+
+// alarmEvery is how often the same alarm is repeated.
+const alarmEvery = 10 * time.Minute
+
+// alarms remembers which were raised when. The zero value is ready.
+type alarms struct {
+	mu     sync.Mutex
+	raised map[string]time.Time
+}
+
+func (a *alarms) due(name string, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if last, ok := a.raised[name]; ok && now.Sub(last) < alarmEvery {
+		return false
+	}
+	if a.raised == nil {
+		a.raised = map[string]time.Time{}
+	}
+	a.raised[name] = now
+	return true
+}
+
+// asynqLog is asynq's log in ours. What asynq calls news is none for an operator.
+type asynqLog struct{ *zap.SugaredLogger }
+
+func (l asynqLog) Info(args ...any)  { l.SugaredLogger.Debug(args...) }
+func (l asynqLog) Fatal(args ...any) { l.SugaredLogger.Error(args...) }

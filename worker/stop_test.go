@@ -1,0 +1,107 @@
+package worker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/redistest"
+	"github.com/lineq/lineq/worker"
+)
+
+// accepted waits until LINE has accepted n requests; their answers are still on the way.
+func (s *stage) accepted(t *testing.T, n int) {
+	t.Helper()
+	require.Eventually(t, func() bool { return s.line.Ledger().Totals().Requests >= n }, time.Minute, time.Millisecond)
+}
+
+func (s *stage) pushMany(t *testing.T, n int) []producer.Ticket {
+	t.Helper()
+	items := make([]producer.Item, n)
+	for i := range items {
+		items[i].Task = tasks.Push{To: user(i), Messages: []lineapi.Message{lineapi.Text("hi")}}
+	}
+	tickets, err := s.q.EnqueueAll(t.Context(), items)
+	require.NoError(t, err)
+	return tickets
+}
+
+func TestStopLetsSendsFinish(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		s := newStage(t, rdb, linesim.Config{Latency: 200 * time.Millisecond})
+		stop := s.work(t, func(c *worker.Config) { c.Concurrency = 20 })
+		tickets := s.pushMany(t, 100)
+		s.accepted(t, 5)
+		stop()
+
+		finished := 0
+		for i, ticket := range tickets {
+			r, err := s.q.Result(t.Context(), ticket.ID)
+			require.NoError(t, err)
+			switch r.State {
+			case tasks.StateDone:
+				finished++
+				require.Equal(t, tasks.OutcomeSent, r.Outcome)
+				require.Equal(t, 1, r.Attempts)
+			default:
+				require.Equal(t, tasks.StateQueued, r.State, "nothing is left under way")
+				require.Zero(t, s.line.Ledger().Count(user(i)), "it was sent, but not recorded")
+			}
+		}
+		assert.Positive(t, finished)
+		assert.Less(t, finished, 100, "it fetched on after the stop")
+
+		s.work(t)
+		for i, ticket := range tickets {
+			require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+			require.Equal(t, 1, s.line.Ledger().Count(user(i)))
+		}
+	})
+}
+
+func TestStopGivesUpAfterTheGraceTime(t *testing.T) {
+	t.Parallel()
+	_, rdb := redistest.Mini(t)
+	s := newStage(t, rdb, linesim.Config{})
+	require.NoError(t, s.line.SetFaults([]linesim.Fault{{Kind: linesim.FaultDelay, Delay: time.Hour, Count: 1}}))
+	stop := s.work(t, func(c *worker.Config) { c.Grace = 50 * time.Millisecond })
+	ticket := s.push(t, user(1))
+	s.accepted(t, 1)
+	stop()
+	r, err := s.q.Result(t.Context(), ticket.ID)
+	require.NoError(t, err)
+	assert.Equal(t, tasks.StateWaiting, r.State)
+	assert.Equal(t, lineapi.Network, r.Reason)
+
+	s.work(t)
+	r = s.wait(t, ticket)
+	assert.Equal(t, tasks.OutcomeSent, r.Outcome)
+	assert.True(t, r.Replayed)
+	assert.Equal(t, 1, s.line.Ledger().Count(user(1)))
+}
+
+func TestRedisComesBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options := worker.RedisOptions(&redis.UniversalOptions{Addrs: []string{server.Addr}})
+	rdb := redis.NewUniversalClient(options)
+	t.Cleanup(func() { _ = rdb.Close() })
+	s := newStage(t, server.Client(t), linesim.Config{Latency: 20 * time.Millisecond})
+	s.work(t, func(c *worker.Config) { c.Redis, c.Concurrency = rdb, 20 })
+	tickets := s.pushMany(t, 200)
+	s.accepted(t, 20)
+	server.Kill()
+	server.Launch(t)
+	for i, ticket := range tickets {
+		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+		require.Equal(t, 1, s.line.Ledger().Count(user(i)))
+	}
+}
