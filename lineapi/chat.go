@@ -90,7 +90,9 @@ func (c *Client) MarkAsRead(ctx context.Context, markAsReadToken string) (Receip
 // IssueLinkToken issues a token that links a user's LINE account with one of yours, once and within 10 minutes. A repeat
 // gives another token. If LINE accepts but its answer can't be read, there is a receipt and an error.
 func (c *Client) IssueLinkToken(ctx context.Context, userID string) (string, Receipt, error) {
-	if err := named("userId", chatIDProblem("user id", 'U', userID)); err != nil {
+	var p problems
+	p.add("userId", chatIDProblem("user id", 'U', userID))
+	if err := p.err(); err != nil {
 		return "", Receipt{}, inOperation(endpoint.IssueLinkToken.Operation, err)
 	}
 	r, a, err := c.write(ctx, call{endpoint: endpoint.IssueLinkToken, segments: []string{userID}})
