@@ -12,7 +12,7 @@ type Action struct {
 
 // MessageAction sends text into the chat in the user's name.
 func MessageAction(label, text string) Action {
-	a := messageObject("message")
+	a := typed("message")
 	a.text("label", label)
 	a.value("text", text)
 	return Action{a.close()}
@@ -20,7 +20,7 @@ func MessageAction(label, text string) Action {
 
 // PostbackAction sends data to the webhook. DisplayText appears in the chat in the user's name, unless it is empty.
 func PostbackAction(label, data, displayText string) Action {
-	a := messageObject("postback")
+	a := typed("postback")
 	a.text("label", label)
 	a.value("data", data)
 	a.text("displayText", displayText)
@@ -29,7 +29,7 @@ func PostbackAction(label, data, displayText string) Action {
 
 // URIAction opens a URI: http, https, line or tel.
 func URIAction(label, uri string) Action {
-	a := messageObject("uri")
+	a := typed("uri")
 	a.text("label", label)
 	a.value("uri", uri)
 	return Action{a.close()}

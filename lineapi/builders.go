@@ -7,7 +7,7 @@ import (
 
 // Text is a text message, of at most 5,000 UTF-16 units.
 func Text(text string) Message {
-	m := messageObject("text")
+	m := typed("text")
 	m.value("text", text)
 	return m.message()
 }
@@ -18,7 +18,7 @@ func Image(originalURL, previewURL string) Message {
 	if previewURL == "" {
 		previewURL = originalURL
 	}
-	m := messageObject("image")
+	m := typed("image")
 	m.value("originalContentUrl", originalURL)
 	m.value("previewImageUrl", previewURL)
 	return m.message()
@@ -26,7 +26,7 @@ func Image(originalURL, previewURL string) Message {
 
 // Video shows an mp4 of at most 200 MB. LINE requires the preview image.
 func Video(originalURL, previewURL string) Message {
-	m := messageObject("video")
+	m := typed("video")
 	m.value("originalContentUrl", originalURL)
 	m.value("previewImageUrl", previewURL)
 	return m.message()
@@ -34,7 +34,7 @@ func Video(originalURL, previewURL string) Message {
 
 // Audio plays an mp3 or m4a of at most 200 MB. Its duration goes to LINE in milliseconds.
 func Audio(originalURL string, duration time.Duration) Message {
-	m := messageObject("audio")
+	m := typed("audio")
 	m.value("originalContentUrl", originalURL)
 	m.value("duration", duration.Milliseconds())
 	return m.message()
@@ -42,7 +42,7 @@ func Audio(originalURL string, duration time.Duration) Message {
 
 // Location shows a place on a map. Title and address have at most 100 characters each.
 func Location(title, address string, latitude, longitude float64) Message {
-	m := messageObject("location")
+	m := typed("location")
 	m.value("title", title)
 	m.value("address", address)
 	m.number("latitude", latitude)
@@ -52,7 +52,7 @@ func Location(title, address string, latitude, longitude float64) Message {
 
 // Sticker sends one of the stickers of https://developers.line.biz/en/docs/messaging-api/sticker-list/.
 func Sticker(packageID, stickerID string) Message {
-	m := messageObject("sticker")
+	m := typed("sticker")
 	m.value("packageId", packageID)
 	m.value("stickerId", stickerID)
 	return m.message()
@@ -68,7 +68,10 @@ type ImagemapOptions struct {
 
 // Imagemap is an image with areas to tap on. Video may be nil.
 func Imagemap(altText string, o ImagemapOptions) Message {
-	m := messageObject("imagemap")
+	if len(o.Video) > 0 && !json.Valid(o.Video) {
+		return Message{raw: o.Video}
+	}
+	m := typed("imagemap")
 	m.value("baseUrl", o.BaseURL)
 	m.value("altText", altText)
 	m.value("baseSize", map[string]int{"width": 1040, "height": o.Height})
@@ -82,18 +85,12 @@ func Imagemap(altText string, o ImagemapOptions) Message {
 // Flex lays its contents out freely: a bubble of at most 30 KB or a carousel of at most 50 KB and 12 bubbles
 // (https://developers.line.biz/en/reference/messaging-api/#flex-message).
 func Flex(altText string, contents json.RawMessage) Message {
-	m := messageObject("flex")
-	m.value("altText", altText)
-	m.raw("contents", orNull(contents))
-	return m.message()
+	return withAltText("flex", altText, "contents", contents)
 }
 
 // Template is a message of any template object (https://developers.line.biz/en/reference/messaging-api/#template-messages).
 func Template(altText string, template json.RawMessage) Message {
-	m := messageObject("template")
-	m.value("altText", altText)
-	m.raw("template", orNull(template))
-	return m.message()
+	return withAltText("template", altText, "template", template)
 }
 
 // ButtonsOptions is a text with up to four buttons. Text is required, at most 160 characters, 60 beside a title or an
@@ -111,7 +108,7 @@ type ButtonsOptions struct {
 
 // Buttons is a template message with up to four buttons.
 func Buttons(altText string, o ButtonsOptions) Message {
-	t := templateObject("buttons")
+	t := typed("buttons")
 	t.text("thumbnailImageUrl", o.ThumbnailImageURL)
 	t.text("imageAspectRatio", o.ImageAspectRatio)
 	t.text("imageSize", o.ImageSize)
@@ -125,7 +122,7 @@ func Buttons(altText string, o ButtonsOptions) Message {
 
 // Confirm is a template message with two buttons below a text of at most 240 characters.
 func Confirm(altText, text string, left, right Action) Message {
-	t := templateObject("confirm")
+	t := typed("confirm")
 	t.value("text", text)
 	t.actions([]Action{left, right})
 	return Template(altText, t.close())
@@ -150,7 +147,7 @@ type CarouselOptions struct {
 
 // Carousel is a template message of cards side by side.
 func Carousel(altText string, o CarouselOptions) Message {
-	t := templateObject("carousel")
+	t := typed("carousel")
 	t.list("columns", len(o.Columns), func(i int) []byte {
 		column := o.Columns[i]
 		var c object
@@ -175,7 +172,7 @@ type ImageColumn struct {
 
 // ImageCarousel is a template message of up to ten images side by side.
 func ImageCarousel(altText string, columns ...ImageColumn) Message {
-	t := templateObject("image_carousel")
+	t := typed("image_carousel")
 	t.list("columns", len(columns), func(i int) []byte {
 		var c object
 		c.value("imageUrl", columns[i].ImageURL)
@@ -185,12 +182,23 @@ func ImageCarousel(altText string, columns ...ImageColumn) Message {
 	return Template(altText, t.close())
 }
 
-func messageObject(messageType string) *object {
-	o := new(object)
-	o.value("type", messageType)
-	return o
+// withAltText puts JSON of the caller's into a message. What isn't JSON becomes the whole message: every check refuses it
+// then, and says where it breaks.
+func withAltText(messageType, altText, field string, value json.RawMessage) Message {
+	if len(value) > 0 && !json.Valid(value) {
+		return Message{raw: value}
+	}
+	m := typed(messageType)
+	m.value("altText", altText)
+	m.raw(field, orNull(value))
+	return m.message()
 }
 
-func templateObject(templateType string) *object { return messageObject(templateType) }
+// typed begins a message, a template or an action.
+func typed(t string) *object {
+	o := new(object)
+	o.value("type", t)
+	return o
+}
 
 func (o *object) message() Message { return Message{raw: o.close()} }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,15 +39,51 @@ type call struct {
 	query    url.Values
 
 	contentType string
-	body        []byte    // a body in memory, which net/http may send again when nothing of it was written
-	upload      io.Reader // or one that streams, of size bytes
-	size        int64
+	body        []byte  // a body in memory, which net/http may send again when nothing of it was written
+	upload      *upload // or one that streams
 
 	retryKey  string
 	maxAnswer int64 // 0 is maxAnswer
 
 	secrets  []string  // values of the request that an error must not repeat
 	messages []Message // the same for what they say
+}
+
+// upload is a body of size bytes that streams from a reader of the caller's.
+type upload struct {
+	io.Reader
+	size   int64
+	opened atomic.Bool
+	once   sync.Once
+	closed chan struct{}
+}
+
+// Read reads from the caller's reader, for the last time when it gives an error.
+func (u *upload) Read(b []byte) (int, error) {
+	u.opened.Store(true)
+	n, err := u.Reader.Read(b)
+	if err != nil {
+		u.Close()
+	}
+	return n, err
+}
+
+// Close ends the reading, and leaves the caller's reader open.
+func (u *upload) Close() error {
+	u.once.Do(func() { close(u.closed) })
+	return nil
+}
+
+// wait returns when nothing reads any more: net/http may go on for a moment after an early answer, and the reader is the
+// caller's again when the call returns.
+func (u *upload) wait(ctx context.Context) {
+	if !u.opened.Load() {
+		return
+	}
+	select {
+	case <-u.closed:
+	case <-ctx.Done():
+	}
 }
 
 // answer is what LINE said to a call that it accepted. The body may be cut: unread says why.
@@ -61,6 +98,9 @@ type answer struct {
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if k.upload != nil {
+		defer k.upload.wait(ctx)
+	}
 	resp, err := c.open(ctx, k)
 	if err != nil {
 		return answer{}, err
@@ -111,7 +151,7 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 	var body io.Reader
 	switch {
 	case k.upload != nil:
-		body = struct{ io.Reader }{k.upload} // hides a Close: the reader stays the caller's
+		body = k.upload
 	case k.body != nil:
 		body = bytes.NewReader(k.body) // net/http knows its length and can rewind it
 	}
@@ -120,7 +160,7 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 		return nil, &Error{Operation: k.endpoint.Operation, Reason: Invalid, Unsent: true, Err: withoutURL(err)}
 	}
 	if k.upload != nil {
-		req.ContentLength = k.size
+		req.ContentLength = k.upload.size
 	}
 	req.Header.Set("User-Agent", "lineq/"+Version)
 	if k.contentType != "" {
@@ -134,8 +174,13 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 
 // exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets.
 func exchange(client *http.Client, req *http.Request, operation string, secrets func() []string) (*http.Response, error) {
-	var connected atomic.Bool
+	if err := req.Context().Err(); err != nil {
+		return nil, &Error{Operation: operation, Reason: Network, Unsent: true, Err: err}
+	}
+	// Without a GetConn nobody traces, and a transport that isn't net/http's may have sent anything.
+	var sought, connected atomic.Bool
 	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GetConn: func(string) { sought.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}))
 	resp, err := client.Do(req)
@@ -144,7 +189,7 @@ func exchange(client *http.Client, req *http.Request, operation string, secrets 
 		if text := concealed(err.Error(), secrets()); text != err.Error() {
 			err = errors.New(text)
 		}
-		return nil, &Error{Operation: operation, Reason: Network, Unsent: !connected.Load(), Err: err}
+		return nil, &Error{Operation: operation, Reason: Network, Unsent: sought.Load() && !connected.Load(), Err: err}
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 ||
 		resp.StatusCode == http.StatusConflict && resp.Header.Get(headerAcceptedRequestID) != "" {

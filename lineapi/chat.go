@@ -65,10 +65,8 @@ func (c *Client) ShowLoading(ctx context.Context, userID string, d time.Duration
 	p.add("chatId", chatIDProblem("user id", 'U', userID))
 	var b object
 	b.value("chatId", userID)
+	p.loading(d)
 	if d != 0 {
-		if d < 5*time.Second || d > time.Minute || d%(5*time.Second) != 0 {
-			p.add("loadingSeconds", "must be 5 to 60, in steps of 5")
-		}
 		b.value("loadingSeconds", int(d/time.Second))
 	}
 	return c.checkedWrite(ctx, p, jsonCall(endpoint.ShowLoadingAnimation, b.close()))
@@ -77,9 +75,7 @@ func (c *Client) ShowLoading(ctx context.Context, userID string, d time.Duration
 // MarkAsRead marks a user's messages as read, up to the message event that markAsReadToken came with.
 func (c *Client) MarkAsRead(ctx context.Context, markAsReadToken string) (Receipt, error) {
 	var p problems
-	if markAsReadToken == "" {
-		p.add("markAsReadToken", "May not be empty")
-	}
+	p.markAsReadToken(markAsReadToken)
 	var b object
 	b.value("markAsReadToken", markAsReadToken)
 	k := jsonCall(endpoint.MarkMessagesAsReadByToken, b.close())
@@ -90,7 +86,9 @@ func (c *Client) MarkAsRead(ctx context.Context, markAsReadToken string) (Receip
 // IssueLinkToken issues a token that links a user's LINE account with one of yours, once and within 10 minutes. A repeat
 // gives another token. If LINE accepts but its answer can't be read, there is a receipt and an error.
 func (c *Client) IssueLinkToken(ctx context.Context, userID string) (string, Receipt, error) {
-	if err := named("userId", chatIDProblem("user id", 'U', userID)); err != nil {
+	var p problems
+	p.add("userId", chatIDProblem("user id", 'U', userID))
+	if err := p.err(); err != nil {
 		return "", Receipt{}, inOperation(endpoint.IssueLinkToken.Operation, err)
 	}
 	r, a, err := c.write(ctx, call{endpoint: endpoint.IssueLinkToken, segments: []string{userID}})

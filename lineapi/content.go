@@ -42,7 +42,9 @@ func (c *Client) MessageContentStatus(ctx context.Context, messageID string) (st
 }
 
 func (c *Client) content(ctx context.Context, e endpoint.Endpoint, parameter, id, problem string) (Content, error) {
-	if err := named(parameter, problem); err != nil {
+	var p problems
+	p.add(parameter, problem)
+	if err := p.err(); err != nil {
 		return Content{}, inOperation(e.Operation, err)
 	}
 	resp, err := c.open(ctx, call{endpoint: e, segments: []string{id}})

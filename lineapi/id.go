@@ -8,40 +8,37 @@ import (
 // CheckUserID wants U and 32 lower-case hexadecimal digits. An id of a wrong shape must never reach a URL: the user id
 // "all" would change the rich menu of every user
 // (https://developers.line.biz/en/reference/messaging-api/#set-default-rich-menu).
-func CheckUserID(id string) error { return named("", chatIDProblem("user id", 'U', id)) }
+func CheckUserID(id string) error { return wrong("user id", chatIDProblem("user id", 'U', id)) }
 
 // CheckGroupID wants C and 32 lower-case hexadecimal digits.
-func CheckGroupID(id string) error { return named("", chatIDProblem("group id", 'C', id)) }
+func CheckGroupID(id string) error { return wrong("group id", chatIDProblem("group id", 'C', id)) }
 
 // CheckRoomID wants R and 32 lower-case hexadecimal digits.
-func CheckRoomID(id string) error { return named("", chatIDProblem("room id", 'R', id)) }
+func CheckRoomID(id string) error { return wrong("room id", chatIDProblem("room id", 'R', id)) }
 
 // CheckChatID wants a user, group or room id: what a push can be addressed to.
-func CheckChatID(id string) error { return named("", anyChatIDProblem(id)) }
+func CheckChatID(id string) error { return wrong("id", anyChatIDProblem(id)) }
 
 // CheckRichMenuID wants richmenu- and 32 hexadecimal digits, the shape of every id in LINE's reference.
-func CheckRichMenuID(id string) error { return named("", richMenuIDProblem(id)) }
+func CheckRichMenuID(id string) error { return wrong("rich menu id", richMenuIDProblem(id)) }
 
 // CheckRichMenuAlias wants 1 to 32 of a-z, 0-9, _ and -
 // (https://developers.line.biz/en/reference/messaging-api/#create-rich-menu-alias).
-func CheckRichMenuAlias(alias string) error { return named("", aliasProblem(alias)) }
+func CheckRichMenuAlias(alias string) error { return wrong("rich menu alias", aliasProblem(alias)) }
 
 // CheckRetryKey wants a UUID in its form of 36 characters
 // (https://developers.line.biz/en/docs/messaging-api/retrying-api-request/).
-func CheckRetryKey(key string) error { return named("", retryKeyProblem(key)) }
+func CheckRetryKey(key string) error { return wrong("retry key", retryKeyProblem(key)) }
 
 // CheckMessageID wants decimal digits, the shape of every message id in LINE's reference.
-func CheckMessageID(id string) error { return named("", messageIDProblem(id)) }
+func CheckMessageID(id string) error { return wrong("message id", messageIDProblem(id)) }
 
-// named turns a problem into an error about one property, or nil.
-func named(property, problem string) error {
+// wrong says what is wrong with a value that stands alone. No problem is no error.
+func wrong(name, problem string) error {
 	if problem == "" {
 		return nil
 	}
-	if property == "" {
-		return &Error{Reason: Invalid, Unsent: true, Message: problem}
-	}
-	return refused(Detail{Message: problem, Property: property})
+	return &Error{Reason: Invalid, Unsent: true, Message: name + " " + problem}
 }
 
 // The problems say what is wrong and don't echo the value: it may be a secret that was put into the wrong place.
@@ -49,7 +46,7 @@ func named(property, problem string) error {
 func chatIDProblem(name string, prefix byte, id string) string {
 	switch {
 	case id == "":
-		return "the " + name + " is empty"
+		return "is empty"
 	case len(id) != 33:
 		return fmt.Sprintf("is %d characters long, a %s has 33", len(id), name)
 	case id[0] != prefix:
@@ -74,7 +71,7 @@ func richMenuIDProblem(id string) string {
 	digits, ok := strings.CutPrefix(id, "richmenu-")
 	switch {
 	case id == "":
-		return "the rich menu id is empty"
+		return "is empty"
 	case !ok:
 		return "doesn't start with richmenu- as a rich menu id does"
 	case len(digits) != 32:
@@ -95,7 +92,7 @@ func hexProblem(name, digits string) string {
 func aliasProblem(alias string) string {
 	switch {
 	case alias == "":
-		return "the rich menu alias is empty"
+		return "is empty"
 	case len(alias) > 32:
 		return fmt.Sprintf("is %d characters long, a rich menu alias has at most 32", len(alias))
 	}
@@ -129,7 +126,7 @@ func retryKeyProblem(key string) string {
 
 func messageIDProblem(id string) string {
 	if id == "" {
-		return "the message id is empty"
+		return "is empty"
 	}
 	if len(id) > 64 {
 		return "is longer than any message id"

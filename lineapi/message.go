@@ -30,7 +30,7 @@ func (m Message) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON keeps a copy of data. It wants an object with a type, as [MessageOf] does.
 func (m *Message) UnmarshalJSON(data []byte) error {
 	if problem := shapeProblem(data); problem != "" {
-		return named("", "the message "+problem)
+		return wrong("the message", problem)
 	}
 	m.raw = bytes.Clone(data)
 	return nil
@@ -61,7 +61,7 @@ func MessageOf(v any) (Message, error) {
 	case json.RawMessage:
 		raw = bytes.Clone(v)
 	case string:
-		return Message{}, named("", "a string is not a message object: Text makes one of it")
+		return Message{}, wrong("a string", "is not a message object: Text makes one of it")
 	default:
 		var err error
 		if raw, err = marshal(v); err != nil {
@@ -73,7 +73,7 @@ func MessageOf(v any) (Message, error) {
 		if losesItsMarshaler(v) {
 			problem += fmt.Sprintf(": give a pointer, *%T writes its own JSON and %[1]T doesn't", v)
 		}
-		return Message{}, named("", "the message "+problem)
+		return Message{}, wrong("the message", problem)
 	}
 	return Message{raw: raw}, nil
 }
@@ -138,33 +138,33 @@ func decodeObject(raw []byte) (fields map[string]any, problem string) {
 func ParseMessages(data []byte) ([]Message, error) {
 	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // some editors begin a file so
 	if !utf8.Valid(data) {
-		return nil, named("", "the messages are not valid UTF-8")
+		return nil, wrong("the file", "is not valid UTF-8")
 	}
 	var value json.RawMessage
 	if err := json.Unmarshal(data, &value); err != nil {
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return nil, named("", "the messages are not JSON: "+position(data, syntax))
+			return nil, wrong("the file", "is not JSON: "+position(data, syntax))
 		}
-		return nil, named("", "the messages are not JSON")
+		return nil, wrong("the file", "is not JSON")
 	}
 	value = bytes.TrimSpace(value)
 	if value[0] != '[' {
 		if problem := shapeProblem(value); problem != "" {
-			return nil, named("", "the message "+problem)
+			return nil, wrong("the message", problem)
 		}
 		return []Message{{raw: bytes.Clone(value)}}, nil
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(value, &list); err != nil {
-		return nil, named("", "the messages are not JSON")
+		return nil, wrong("the file", "is not JSON")
 	}
 	if len(list) < 1 || len(list) > MaxMessages {
-		return nil, named("messages", fmt.Sprintf("Size must be between 1 and %d", MaxMessages))
+		return nil, refused(Detail{fmt.Sprintf("Size must be between 1 and %d", MaxMessages), "messages"})
 	}
 	messages := make([]Message, len(list))
 	for i, raw := range list {
 		if problem := shapeProblem(raw); problem != "" {
-			return nil, named(fmt.Sprintf("messages[%d]", i), problem)
+			return nil, refused(Detail{problem, fmt.Sprintf("messages[%d]", i)})
 		}
 		messages[i] = Message{raw: raw}
 	}

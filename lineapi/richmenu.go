@@ -21,7 +21,7 @@ type RichMenu struct {
 func ParseRichMenu(data []byte) (RichMenu, error) {
 	raw := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\uFEFF")))
 	if _, problem := decodeObject(raw); problem != "" {
-		return RichMenu{}, named("", "the rich menu "+problem)
+		return RichMenu{}, wrong("the rich menu", problem)
 	}
 	return RichMenu{raw: bytes.Clone(raw)}, nil
 }
@@ -54,7 +54,7 @@ func (r RichMenu) ID() string {
 func (r RichMenu) Check() error {
 	fields, problem := decodeObject(r.raw)
 	if problem != "" {
-		return named("", "the rich menu "+problem)
+		return wrong("the rich menu", problem)
 	}
 	var p problems
 	p.richMenu(node{fields: fields})
@@ -130,15 +130,13 @@ func (c *Client) UploadRichMenuImage(
 ) (Receipt, error) {
 	var p problems
 	p.add("richMenuId", richMenuIDProblem(richMenuID))
-	if contentType != "image/jpeg" && contentType != "image/png" {
-		p.add("Content-Type", "must be image/jpeg or image/png")
+	if image == nil {
+		size = 0
 	}
-	if image == nil || size < 1 || size > MaxRichMenuImageBytes {
-		p.add("image", "must hold 1 byte to 1 MB")
-	}
+	p.image(contentType, size)
 	k := call{
 		endpoint: endpoint.SetRichMenuImage, segments: []string{richMenuID},
-		contentType: contentType, upload: image, size: size,
+		contentType: contentType, upload: &upload{Reader: image, size: size, closed: make(chan struct{})},
 	}
 	return c.checkedWrite(ctx, p, k)
 }

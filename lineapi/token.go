@@ -23,17 +23,17 @@ type Renewer interface {
 }
 
 // StaticToken is a token that stays, such as a long-lived one of LINE's console. Space around it is taken off.
-func StaticToken(token string) TokenSource { return staticToken(strings.TrimSpace(token)) }
+func StaticToken(token string) TokenSource { return staticToken(hide(strings.TrimSpace(token))) }
 
-type staticToken string
+type staticToken secret
 
-func (t staticToken) Token(context.Context) (string, error) { return string(t), nil }
+func (t staticToken) Token(context.Context) (string, error) { return t(), nil }
 
-// String keeps the token out of logs that print a configuration.
-func (t staticToken) String() string { return "[hidden]" }
+// secret keeps a string where printing a struct of any depth shows an address only: fmt calls no String method on
+// unexported fields.
+type secret func() string
 
-// GoString does the same for %#v.
-func (t staticToken) GoString() string { return "[hidden]" }
+func hide(s string) secret { return func() string { return s } }
 
 // CanRenewToken tells whether a 401 may pass with a new token, so that trying again makes sense.
 func (c *Client) CanRenewToken() bool {
@@ -55,10 +55,10 @@ type StatelessConfig struct {
 type StatelessToken struct {
 	oauth  *OAuth
 	id     string
-	secret string
+	secret secret
 
 	mu      sync.Mutex
-	token   string
+	token   secret    // nil before the first, and when LINE refused it
 	renewAt time.Time // from here on one caller fetches the next token
 	endsAt  time.Time // until here the others may use this one
 	flight  *renewal  // nil while nobody fetches
@@ -90,7 +90,7 @@ func NewStatelessToken(cfg StatelessConfig) (*StatelessToken, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &StatelessToken{oauth: oauth, id: cfg.ChannelID, secret: cfg.ChannelSecret}, nil
+	return &StatelessToken{oauth: oauth, id: cfg.ChannelID, secret: hide(cfg.ChannelSecret)}, nil
 }
 
 // Token gives the current token, or fetches one. While a renewal is in flight the old token serves until 30 s before
@@ -99,10 +99,10 @@ func (s *StatelessToken) Token(ctx context.Context) (string, error) {
 	for {
 		s.mu.Lock()
 		now := time.Now()
-		usable := s.token != "" && now.Before(s.endsAt)
+		usable := s.token != nil && now.Before(s.endsAt)
 		if usable && (now.Before(s.renewAt) || s.flight != nil) {
 			defer s.mu.Unlock()
-			return s.token, nil
+			return s.token(), nil
 		}
 		if s.flight == nil {
 			flight := &renewal{done: make(chan struct{})}
@@ -126,32 +126,32 @@ func (s *StatelessToken) Token(ctx context.Context) (string, error) {
 
 // fetch issues a token and ends flight. asked is the time before the request, from which the token's life counts.
 func (s *StatelessToken) fetch(ctx context.Context, flight *renewal, asked time.Time) (string, error) {
-	issued, err := s.oauth.IssueStateless(ctx, s.id, s.secret)
+	issued, err := s.oauth.IssueStateless(ctx, s.id, s.secret())
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer close(flight.done)
 	s.flight = nil
 	if err != nil {
-		if s.token != "" && time.Now().Before(s.endsAt) {
+		if s.token != nil && time.Now().Before(s.endsAt) {
 			s.renewAt = time.Now().Add(renewPause)
-			return s.token, nil
+			return s.token(), nil
 		}
 		flight.err = err
 		return "", err
 	}
 	// A life much shorter than LINE's 15 minutes keeps the proportions.
-	s.token = issued.AccessToken
+	s.token = hide(issued.AccessToken)
 	s.renewAt = asked.Add(issued.ExpiresIn - min(renewBefore, issued.ExpiresIn/2))
 	s.endsAt = asked.Add(issued.ExpiresIn - min(usableUntil, issued.ExpiresIn/10))
-	return s.token, nil
+	return s.token(), nil
 }
 
 // Renew drops refused, so that the next Token fetches another. It does nothing if refused isn't the current token.
 func (s *StatelessToken) Renew(refused string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token == refused {
-		s.token = ""
+	if s.token != nil && s.token() == refused {
+		s.token = nil
 	}
 }
