@@ -171,7 +171,7 @@ func hintFor(err error) string {
 	return ""
 }
 
-// refusedHint goes by what the checks of lineapi say, as they have no types; TestHints keeps the two together.
+// refusedHint goes by what the checks of lineapi say, as they have no types; TestBadInput keeps the two together.
 func refusedHint(e *lineapi.Error) string {
 	says := func(part string) bool {
 		return strings.Contains(e.Message, part) ||

@@ -75,7 +75,7 @@ func TestBadInput(t *testing.T) {
 		"no type": {args: append(push, "--message", untyped), code: 2, says: "has no type", hint: "pointer"},
 		"malformed JSON": {
 			args: append(push, "--message", malformed),
-			code: 2, says: "malformed.json: the messages are not JSON: line 3", hint: "message object",
+			code: 2, says: "malformed.json: the file is not JSON: line 3", hint: "message object",
 		},
 		"malformed stdin": {
 			stdin: "{", args: append(push, "--message", "-"),
