@@ -16,7 +16,7 @@ import (
 // logCommand is lineq log.
 type logCommand struct {
 	Channel string `help:"Only this channel's; else of every channel that a worker serves."`
-	Limit   int    `default:"100" help:"The last so many lines."`
+	Lines   int    `default:"100" help:"The last so many lines."`
 	Follow  bool   `short:"f" help:"Go on with what is decided from now on, until interrupted."`
 	JSON    bool   `name:"json" help:"Print a JSON array; with --follow one JSON object a line."`
 	redisFlag
@@ -26,7 +26,7 @@ func (logCommand) Help() string {
 	return `Examples:
 
     lineq log
-    lineq log --channel shop --limit 1000 --json | jq '.[] | select(.outcome != "sent")'
+    lineq log --channel shop --lines 1000 --json | jq '.[] | select(.outcome != "sent")'
     lineq log --follow
 
 One line for each task that was decided. A line can stand there twice, with the same task, when a worker died at the
@@ -34,8 +34,8 @@ wrong moment. The last 100,000 lines of each channel are kept.`
 }
 
 func (c logCommand) Run(ctx context.Context, a *app) error {
-	if c.Limit < 1 {
-		return misusef("--limit must be above zero")
+	if c.Lines < 1 {
+		return misusef("--lines must be above zero")
 	}
 	if c.Channel != "" {
 		if err := tasks.CheckChannel(c.Channel); err != nil {
@@ -50,7 +50,7 @@ func (c logCommand) Run(ctx context.Context, a *app) error {
 	reader := logReader{
 		rdb: rdb, records: record.New(rdb, record.Retention{}), channel: c.Channel, cursors: map[string]string{},
 	}
-	lines, err := reader.tail(ctx, c.Limit)
+	lines, err := reader.tail(ctx, c.Lines)
 	if err != nil {
 		return err
 	}

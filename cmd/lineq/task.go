@@ -88,14 +88,14 @@ func (c taskShow) Run(ctx context.Context, a *app) error {
 type taskList struct {
 	Channel string `help:"Only this channel's."`
 	State   string `enum:",queued,scheduled,active,waiting" default:"" help:"Only queued, scheduled, active or waiting ones."`
-	Limit   int    `default:"100" help:"At most so many."`
+	Lines   int    `default:"100" help:"At most so many."`
 	JSON    bool   `name:"json" help:"Print a JSON array."`
 	redisFlag
 }
 
 func (c taskList) Run(ctx context.Context, a *app) error {
-	if c.Limit < 1 {
-		return misusef("--limit must be above zero")
+	if c.Lines < 1 {
+		return misusef("--lines must be above zero")
 	}
 	if c.Channel != "" {
 		if err := tasks.CheckChannel(c.Channel); err != nil {
@@ -116,8 +116,8 @@ func (c taskList) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		if len(found) == c.Limit {
-			a.note("there are more: --limit says how many are shown")
+		if len(found) == c.Lines {
+			a.note("there are more: --lines says how many are shown")
 			break
 		}
 		found = append(found, r)

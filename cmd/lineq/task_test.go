@@ -40,8 +40,8 @@ func TestTask(t *testing.T) {
 		assert.ElementsMatch(t, []string{"later", "now"}, ids("--channel", "default"))
 		assert.Equal(t, []string{"later"}, ids("--state", "scheduled"))
 		assert.Empty(t, ids("--state", "active"))
-		assert.Len(t, ids("--limit", "3"), 3)
-		o := c.run("task", "list", "--limit", "1")
+		assert.Len(t, ids("--lines", "3"), 3)
+		o := c.run("task", "list", "--lines", "1")
 		assert.Contains(t, o.stdout, "ID      KIND")
 		assert.Contains(t, o.stderr, "note: there are more")
 	})
@@ -147,7 +147,7 @@ func TestLog(t *testing.T) {
 		}
 	})
 	t.Run("one channel", func(t *testing.T) { assert.Equal(t, []string{"a", "c"}, ids("--channel", "default")) })
-	t.Run("the last", func(t *testing.T) { assert.Equal(t, []string{"c"}, ids("--channel", "default", "--limit", "1")) })
+	t.Run("the last", func(t *testing.T) { assert.Equal(t, []string{"c"}, ids("--channel", "default", "--lines", "1")) })
 	t.Run("nothing", func(t *testing.T) { assert.Equal(t, "[]\n", c.ok("log", "--json", "--channel", "nobody")) })
 	t.Run("for people", func(t *testing.T) {
 		out := c.ok("log")
@@ -155,7 +155,7 @@ func TestLog(t *testing.T) {
 		assert.Contains(t, out, "sent       push                  default/c  replayed  (2 attempts)\n")
 	})
 	t.Run("follow", func(t *testing.T) {
-		f := c.start("log", "--follow", "--json", "--limit", "1")
+		f := c.start("log", "--follow", "--json", "--lines", "1")
 		first := document[record.Line](t, f.await(`"id"`))
 		assert.NotEmpty(t, first.Cursor)
 		write("shop", "d", record.Line{Outcome: tasks.OutcomeUnknown})
