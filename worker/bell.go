@@ -22,12 +22,14 @@ const maxSilence = time.Second
 type bells struct {
 	mu      sync.Mutex
 	waiting map[string][]chan struct{}
-	// unheard gets the rings for queues at which nobody waits.
+	// ours tells whether this worker sends what is in a queue.
+	ours func(queue string) bool
+	// unheard gets the rings for queues of ours at which nobody waits.
 	unheard chan struct{}
 }
 
-func newBells() *bells {
-	return &bells{waiting: map[string][]chan struct{}{}, unheard: make(chan struct{}, 1)}
+func newBells(ours func(queue string) bool) *bells {
+	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1)}
 }
 
 // hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
@@ -50,7 +52,7 @@ func (b *bells) ring(queue string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	all := b.waiting[queue]
-	if len(all) == 0 {
+	if len(all) == 0 && b.ours(queue) {
 		all = []chan struct{}{b.unheard}
 	}
 	for _, c := range all {

@@ -214,7 +214,7 @@ func TestAttentive(t *testing.T) {
 	dequeue := []string{"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"}
 	empty, task := redis.NewCmdResult(nil, redis.Nil), redis.NewCmdResult("a task", nil)
 	setUp := func(answers ...*redis.Cmd) (*attentive, *scripted, *bells, chan struct{}) {
-		b, inner, closing := newBells(), &scripted{answers: answers}, make(chan struct{})
+		b, inner, closing := newBells(func(string) bool { return true }), &scripted{answers: answers}, make(chan struct{})
 		return &attentive{UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), closing: closing}, inner, b, closing
 	}
 	t.Run("a ring ends the wait", func(t *testing.T) {
@@ -264,8 +264,12 @@ func TestAttentive(t *testing.T) {
 		assert.Len(t, a.bell, 1)
 	})
 	t.Run("a ring that nobody hears is kept for the sweep", func(t *testing.T) {
-		b := newBells()
-		b.ring("q")
+		_, rdb := redistest.Mini(t)
+		b := newWorker(t, rdb).bells
+		b.ring("lineq-push-elsewhere")
+		b.ring("lineq-urgent")
+		assert.Empty(t, b.unheard, "what this worker can't send must not keep it busy")
+		b.ring("lineq-push-default")
 		assert.Len(t, b.unheard, 1)
 	})
 }

@@ -54,6 +54,14 @@ type Config struct {
 	Retention record.Retention
 }
 
+// channelOf is the client of the channel whose own queue this is; nil: another worker's, or nobody's own.
+func (c Config) channelOf(queue string) *lineapi.Client {
+	if _, name, ok := tasks.ParseQueue(queue); ok {
+		return c.Channels[name]
+	}
+	return nil
+}
+
 // Gate says how long a request must wait before it may go to LINE. Its methods are asked in this order, directly before
 // the attempt is opened, from many goroutines. A wait is never a failed attempt: the task goes back to its queue and
 // comes again after it.
@@ -110,7 +118,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg:     cfg,
 		log:     cfg.Log,
 		records: record.New(cfg.Redis, cfg.Retention),
-		bells:   newBells(),
+		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		random:  rand.Float64,
 	}
 	w.sends, w.stopSends = context.WithCancel(context.Background())
