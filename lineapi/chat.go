@@ -65,10 +65,8 @@ func (c *Client) ShowLoading(ctx context.Context, userID string, d time.Duration
 	p.add("chatId", chatIDProblem("user id", 'U', userID))
 	var b object
 	b.value("chatId", userID)
+	p.loading(d)
 	if d != 0 {
-		if d < 5*time.Second || d > time.Minute || d%(5*time.Second) != 0 {
-			p.add("loadingSeconds", "must be 5 to 60, in steps of 5")
-		}
 		b.value("loadingSeconds", int(d/time.Second))
 	}
 	return c.checkedWrite(ctx, p, jsonCall(endpoint.ShowLoadingAnimation, b.close()))
@@ -77,9 +75,7 @@ func (c *Client) ShowLoading(ctx context.Context, userID string, d time.Duration
 // MarkAsRead marks a user's messages as read, up to the message event that markAsReadToken came with.
 func (c *Client) MarkAsRead(ctx context.Context, markAsReadToken string) (Receipt, error) {
 	var p problems
-	if markAsReadToken == "" {
-		p.add("markAsReadToken", "May not be empty")
-	}
+	p.markAsReadToken(markAsReadToken)
 	var b object
 	b.value("markAsReadToken", markAsReadToken)
 	k := jsonCall(endpoint.MarkMessagesAsReadByToken, b.close())

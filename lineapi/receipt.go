@@ -42,8 +42,8 @@ func (s *SentMessage) UnmarshalJSON(data []byte) error {
 
 func receiptOf(a answer) Receipt {
 	r := Receipt{
-		RequestID:         oneLine(a.header.Get(headerRequestID)),
-		AcceptedRequestID: oneLine(a.header.Get(headerAcceptedRequestID)),
+		RequestID:         a.header.Get(headerRequestID),
+		AcceptedRequestID: a.header.Get(headerAcceptedRequestID),
 		Replayed:          a.status == http.StatusConflict,
 	}
 	var body struct {

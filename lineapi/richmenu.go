@@ -130,12 +130,10 @@ func (c *Client) UploadRichMenuImage(
 ) (Receipt, error) {
 	var p problems
 	p.add("richMenuId", richMenuIDProblem(richMenuID))
-	if contentType != "image/jpeg" && contentType != "image/png" {
-		p.add("Content-Type", "must be image/jpeg or image/png")
+	if image == nil {
+		size = 0
 	}
-	if image == nil || size < 1 || size > MaxRichMenuImageBytes {
-		p.add("image", "must hold 1 byte to 1 MB")
-	}
+	p.image(contentType, size)
 	k := call{
 		endpoint: endpoint.SetRichMenuImage, segments: []string{richMenuID},
 		contentType: contentType, upload: &upload{Reader: image, size: size, closed: make(chan struct{})},
