@@ -163,6 +163,14 @@ func TestErrors(t *testing.T) {
 		assert.Equal(t, "a"+strings.Repeat("é", 511), e.Message)
 		assert.Len(t, e.Details, 20)
 	})
+	t.Run("what a message says is hidden, LINE's own words are not", func(t *testing.T) {
+		body := `{"message":"not 481516, but one of [vertical, text]: https://example.com/a"}`
+		flex := json.RawMessage(`{"type":"bubble","layout":"vertical","url":"https://example.com/a"}`)
+		_, err := clientWith(t, answering(400, nil, body)).Push(t.Context(), lineapi.PushRequest{
+			To: userID, Messages: append(texts("481516", "text"), lineapi.Flex("alt text", flex)),
+		})
+		assert.EqualError(t, err, "pushMessage: 400: not [hidden], but one of [vertical, text]: [hidden]")
+	})
 	t.Run("an endless error body is cut", func(t *testing.T) {
 		endless := roundTripper(func(r *http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: 502, Header: http.Header{}, Body: io.NopCloser(zeros{}), Request: r}, nil
