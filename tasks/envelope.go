@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"reflect"
 	"time"
+
+	"github.com/lineq/lineq/lineapi"
 )
 
 // Version is the version of the payloads that this package writes. It rises when an older reader would misunderstand a
@@ -33,6 +35,9 @@ type Envelope struct {
 	// Deadline is after when the task must not be sent any more. Zero: none.
 	Deadline time.Time
 	Task     Task
+
+	// read is the task's JSON as Decode found it.
+	read json.RawMessage
 }
 
 // payload is the envelope's JSON. The kind stands beside it, as the queued task's type.
@@ -46,8 +51,9 @@ type payload struct {
 	Task       json.RawMessage `json:"task"`
 }
 
-// Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on a
-// task beyond MaxPayload; it doesn't check the task itself.
+// Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on
+// a task beyond MaxPayload; it doesn't check the task itself. A message's bytes stay as they are, but for white space
+// between its parts.
 func (e Envelope) Encode() ([]byte, error) {
 	if err := cmp.Or(CheckChannel(e.Channel), CheckID(e.ID)); err != nil {
 		return nil, err
@@ -73,7 +79,8 @@ func (e Envelope) Encode() ([]byte, error) {
 }
 
 // Decode reads a payload. It fails with ErrUnknownKind or ErrNewerVersion where another version of lineq may be able to
-// read it; what it refuses otherwise, nobody can read. Fields that it doesn't know are passed over.
+// read it; what it refuses otherwise, nobody can read. Fields that it doesn't know are passed over. Its errors hold
+// nothing of the task.
 func Decode(k Kind, b []byte) (Envelope, error) {
 	known, err := lookUp(k)
 	if err != nil {
@@ -82,31 +89,45 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 	if len(b) > MaxPayload {
 		return Envelope{}, fmt.Errorf("decode %s: payload of %d bytes, at most %d are read", k, len(b), MaxPayload)
 	}
+	// The version is read before the rest: a newer one may give every other field another shape.
+	var version struct {
+		Version int `json:"v"`
+	}
+	if err := json.Unmarshal(b, &version); err != nil {
+		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
+	}
+	switch v := version.Version; {
+	case v > Version:
+		return Envelope{}, fmt.Errorf("decode %s: %w: it is of version %d, this program reads up to %d",
+			k, ErrNewerVersion, v, Version)
+	case v < 1:
+		return Envelope{}, fmt.Errorf("decode %s: no version in the payload's field v", k)
+	}
 	var p payload
 	if err := json.Unmarshal(b, &p); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
 	}
-	switch {
-	case p.Version > Version:
-		return Envelope{}, fmt.Errorf("decode %s: %w: it is of version %d, this program reads up to %d",
-			k, ErrNewerVersion, p.Version, Version)
-	case p.Version < 1:
-		return Envelope{}, fmt.Errorf("decode %s: no version in the payload's field v", k)
-	}
 	if err := cmp.Or(CheckChannel(p.Channel), CheckID(p.ID)); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: %w", k, err)
+	}
+	if len(p.Task) == 0 || p.Task[0] != '{' {
+		return Envelope{}, fmt.Errorf("decode %s: no JSON object in the payload's field task", k)
 	}
 	task := known.empty()
 	if err := json.Unmarshal(p.Task, task); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: task: %w", k, withoutValue(err))
 	}
+	if _, err := marshal(task); err != nil {
+		return Envelope{}, fmt.Errorf("decode %s: task: a part of it is missing", k)
+	}
 	return Envelope{
 		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, Deadline: p.Deadline,
-		Task: reflect.ValueOf(task).Elem().Interface().(Task),
+		Task: reflect.ValueOf(task).Elem().Interface().(Task), read: p.Task,
 	}, nil
 }
 
-// withoutValue takes the offending value out of a decoding error: it may be text of a message.
+// withoutValue takes the offending value out of a decoding error: it may be text of a message. lineapi's errors hold
+// none.
 func withoutValue(err error) error {
 	var typed *json.UnmarshalTypeError
 	if errors.As(err, &typed) {
@@ -116,15 +137,23 @@ func withoutValue(err error) error {
 	if errors.As(err, &syntax) {
 		return fmt.Errorf("malformed JSON at byte %d", syntax.Offset)
 	}
+	var refused *lineapi.Error
+	if errors.As(err, &refused) {
+		return refused
+	}
 	return errors.New("malformed JSON")
 }
 
 // Hash is a fingerprint of what the task asks for: its kind, its content and the caller's retry key. It is the same for
-// the same content in other JSON (order of fields, white space, escapes), so a rolling upgrade doesn't change it.
+// the same content in other JSON (order of fields, white space, escapes). Of a decoded envelope it is taken over what
+// stood in the payload, fields included that this version doesn't know: during a rolling upgrade all get the same.
 func (e Envelope) Hash() ([sha256.Size]byte, error) {
-	task, err := marshal(e.Task)
-	if err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+	task := []byte(e.read)
+	if task == nil {
+		var err error
+		if task, err = marshal(e.Task); err != nil {
+			return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+		}
 	}
 	d := json.NewDecoder(bytes.NewReader(task))
 	d.UseNumber()

@@ -139,7 +139,7 @@ var kinds = map[Kind]kind{
 	},
 }
 
-// membersTimeout is for all pages of the largest group, 500 members in pages of 100.
+// membersTimeout is for all pages of a large group, 100 members each, one after the other.
 const membersTimeout = 5 * callTimeout
 
 // PolicyOf returns the rules for a kind, or ErrUnknownKind.

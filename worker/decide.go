@@ -92,7 +92,7 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 			v.Final = true
 		}
 	default:
-		v.Final = true
+		v.Final, v.AfterOpen = true, afterOpen(a.endpoint.Class, e.Status)
 		if a.endpoint.Class != endpoint.Read {
 			v.Evidence = record.Lost
 		}

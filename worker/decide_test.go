@@ -70,13 +70,13 @@ func TestDecide(t *testing.T) {
 		"409 without the accepted id": {
 			failed(lineapi.Error{Status: 409, Reason: lineapi.Unknown, Message: "conflict"}),
 			verdict{record.Answer{
-				Evidence: record.Lost, Final: true, Reason: lineapi.Unknown, Error: "conflict",
+				Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "conflict",
 			}, 500 * time.Millisecond, false},
 		},
 		"an error of nobody's": {
 			answer{endpoint: endpoint.PushMessage, err: errors.New("odd")},
 			verdict{record.Answer{
-				Evidence: record.Lost, Final: true, Reason: lineapi.Unknown, Error: "odd",
+				Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "odd",
 			}, 500 * time.Millisecond, false},
 		},
 	} {
@@ -99,6 +99,9 @@ func TestDecideByClass(t *testing.T) {
 	for _, e := range endpoint.All {
 		lost := decide(answer{endpoint: e, err: &lineapi.Error{Status: 503, Reason: lineapi.Server}}, record.Begun{Attempts: 1}, 0)
 		assert.Equal(t, record.Lost, lost.Evidence)
+		odd := decide(answer{endpoint: e, err: &lineapi.Error{Status: 302, Reason: lineapi.Unknown}}, record.Begun{Attempts: 1}, 0)
+		assert.True(t, odd.Final)
+		assert.Equal(t, e.Class == endpoint.Read, odd.Evidence == record.Refused, "%s: only a lookup left nothing behind", e.Operation)
 		harmful := e.Class == endpoint.NotRepeatable || e.Class == endpoint.OneShot || e.Class == endpoint.Destructive
 		assert.Equal(t, harmful, lost.Final, "%s is repeated after a lost answer", e.Operation)
 

@@ -8,34 +8,44 @@
 --         4 retention of a failure, ms     8 kind       9 queue
 -- Fields  k kind  q queue  h hash  s outcome  r reason  e error  i request id  y replayed  n attempts  g generation
 --         f first attempt  b first attempt under the present key  d decided  p progress  c cancel asked for
---         a token of the live attempt  u until when it lives  o tokens of attempts nobody heard the end of ("+": many)
+--         a token of the live attempt  u until when it lives
+--         o attempts that LINE may have had: tokens of those that can still end, "+" for all that can't
 -- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
---         "decided", "1" if by this call, outcome, reason, error, request id, replayed, attempts
+--         "decided", outcome, "1" if by this call, reason, error, request id, replayed, attempts
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n')
 local outcome, hash, token, live, open, since = v[1], v[2], v[3], v[4], v[5] or '', tonumber(v[6] or nil)
 if outcome then
-  return {'decided', '0', outcome, v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
+  return {'decided', outcome, '0', v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
+end
+if token == ARGV[1] then
+  -- The client asks again because the connection broke before it had the answer.
+  return {'go', v[13], v[9] or '0', open ~= '' and '1' or '0', v[10] or ''}
 end
 if hash and ARGV[5] ~= '' and hash ~= ARGV[5] then return {'other'} end
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function ms(n) return string.format('%.0f', n) end
-local function decide(as, reason, text)
-  redis.call('HSET', key, 's', as, 'r', reason, 'e', text, 'd', ms(now), 'k', ARGV[8], 'q', ARGV[9], 'h', hash or ARGV[5])
-  redis.call('PEXPIRE', key, ARGV[4])
-  return {'decided', '1', as, reason, text, v[11] or '', '', v[13] or '0'}
+local function keep(...)
+  redis.call('HSET', key, 'k', ARGV[8], 'q', ARGV[9], ...)
+  if not hash and ARGV[5] ~= '' then redis.call('HSET', key, 'h', ARGV[5]) end
 end
-local function unknown(text)
-  return decide('unknown', v[7] or 'unknown', v[8] or text)
+local function decide(as, reason, text)
+  keep('s', as, 'r', reason, 'e', text, 'd', ms(now))
+  redis.call('PEXPIRE', key, ARGV[4])
+  return {'decided', as, '1', reason, text, v[11] or '', '', v[13] or '0'}
 end
 
 if token then
   local left = tonumber(live) - now
   if left > 0 then return {'busy', ms(left)} end
   -- The run that opened it died or froze; whether LINE has the request, nobody knows.
-  if #open < 200 then open = open .. token .. ',' else open = open .. '+' end
+  if #open < 200 then
+    open = open .. token .. ','
+  elseif not string.find(open, '+', 1, true) then
+    open = open .. '+'
+  end
   redis.call('HSET', key, 'o', open)
   redis.call('HDEL', key, 'a', 'u')
 end
@@ -44,25 +54,18 @@ local past = since and now - since > tonumber(ARGV[3])
 local deadline = tonumber(ARGV[7])
 local expired = deadline > 0 and now >= deadline
 if open ~= '' then
-  if ARGV[6] ~= '1' then return unknown('the worker stopped before the answer came') end
-  if past then return unknown('no answer came while LINE remembered the retry key') end
-  if expired then return unknown('no answer came before the deadline') end
+  -- What the record says of the last answer may be about another attempt than the one that is open.
+  if ARGV[6] ~= '1' then return decide('unknown', 'unknown', 'no answer came, and a repeat could do harm') end
+  if past then return decide('unknown', 'unknown', 'no answer came while LINE remembered the retry key') end
+  if expired then return decide('unknown', 'unknown', 'no answer came before the deadline') end
 elseif expired then
   return decide('failed', 'expired', 'the deadline passed before LINE took it')
 end
 
-local fields = {'k', ARGV[8], 'q', ARGV[9], 'h', hash or ARGV[5], 'a', ARGV[1], 'u', ms(now + ARGV[2])}
-local generation = tonumber(v[9] or '0')
-if past then
-  generation = generation + 1
-  fields[#fields + 1] = 'g'
-  fields[#fields + 1] = ms(generation)
-end
-if past or not since then
-  fields[#fields + 1] = 'b'
-  fields[#fields + 1] = ms(now)
-end
-redis.call('HSET', key, unpack(fields))
+keep('a', ARGV[1], 'u', ms(now + ARGV[2]))
+local generation = v[9] or '0'
+if past then generation = ms(redis.call('HINCRBY', key, 'g', 1)) end
+if past or not since then redis.call('HSET', key, 'b', ms(now)) end
 redis.call('HSETNX', key, 'f', ms(now))
 local n = redis.call('HINCRBY', key, 'n', 1)
-return {'go', ms(n), ms(generation), open ~= '' and '1' or '0', v[10] or ''}
+return {'go', ms(n), generation, open ~= '' and '1' or '0', v[10] or ''}

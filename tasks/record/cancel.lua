@@ -14,5 +14,6 @@ if open then
   redis.call('HSET', KEYS[1], 's', 'unknown', 'r', 'unknown', 'e', 'cancelled while LINE may have had it')
   return {'unknown', '1'}
 end
-redis.call('HSET', KEYS[1], 's', 'cancelled', 'r', '', 'e', '')
+redis.call('HSET', KEYS[1], 's', 'cancelled')
+redis.call('HDEL', KEYS[1], 'r', 'e')
 return {'cancelled', '1'}

@@ -5,65 +5,73 @@
 -- ARGV    1 token of the attempt
 --         2 evidence: "accepted", "refused" (certain: LINE doesn't have it), "lost" (LINE may have it)
 --         3 "1" if no other attempt shall follow
---         4 outcome of a final refusal when an earlier attempt's answer was lost
+--         4 outcome of a final refusal when an earlier attempt's answer was lost: "sent", "failed", else unknown
 --         5 reason     6 error     7 request id     8 "1" if replayed
 --         9 retention of sent, ms  10 retention of all else, ms
 --         11 progress to keep instead of an outcome, because the attempt was one step of several; "": none
--- Returns outcome ("" while undecided), "1" if this call set it, reason, error
+-- Returns outcome ("" while undecided), "1" if this call set it, reason, error, request id, replayed, attempts
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'r', 'e')
-local had, token, open = v[1], v[2], v[3] or ''
-local mine = token == ARGV[1]
-if mine then redis.call('HDEL', key, 'a', 'u') end
+local v = redis.call('HMGET', key, 's', 'a', 'o', 'c')
+local had, live, open, cancelled = v[1], v[2], v[3] or '', v[4]
+local mine = live == ARGV[1]
+if mine then
+  redis.call('HDEL', key, 'a', 'u')
+  live = false
+end
 -- An attempt that begin gave up is among the open ones until its own end is heard.
 local from, to = string.find(open, ARGV[1] .. ',', 1, true)
 if from then open = string.sub(open, 1, from - 1) .. string.sub(open, to + 1) end
 
-local function keep(outcome, reason, text)
+local function stands(fresh)
+  local r = redis.call('HMGET', key, 's', 'r', 'e', 'i', 'y', 'n')
+  return {r[1] or '', fresh, r[2] or '', r[3] or '', r[4] or '', r[5] or '', r[6] or '0'}
+end
+local function set(field, value)
+  if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
+end
+local function note(reason, text)
+  set('o', open)
+  set('r', reason)
+  set('e', text)
+  if ARGV[7] ~= '' then set('i', ARGV[7]) end
+end
+local function decide(outcome)
+  if outcome == 'failed' and cancelled then outcome = 'cancelled' end
+  local certain = outcome == 'sent' or outcome == 'cancelled'
+  if outcome ~= 'unknown' then open = '' end
+  note(certain and '' or ARGV[5], certain and '' or ARGV[6])
   local time = redis.call('TIME')
-  redis.call('HSET', key, 's', outcome, 'r', reason, 'e', text,
-    'd', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
-  if outcome == 'unknown' then
-    redis.call('HSET', key, 'o', open)
-  elseif v[3] then
-    redis.call('HDEL', key, 'o')
-  end
+  redis.call('HSET', key, 's', outcome, 'd', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
   redis.call('PEXPIRE', key, outcome == 'sent' and ARGV[9] or ARGV[10])
-  return {outcome, '1', reason, text}
+  return stands('1')
 end
 
+if ARGV[2] == 'accepted' and ARGV[11] == '' then
+  -- This holds also for an attempt that the record doesn't know, because it was lost and made anew, or run again.
+  if had == 'sent' then return stands('0') end
+  if ARGV[8] == '1' then set('y', '1') end
+  return decide('sent')
+end
+if not mine and not from or had and had ~= 'unknown' then return stands('0') end
 if ARGV[2] == 'accepted' then
-  if had == 'sent' then return {had, '0', '', ''} end
-  if ARGV[11] == '' then
-    redis.call('HSET', key, 'i', ARGV[7], 'y', ARGV[8])
-    return keep('sent', '', '')
+  set('p', ARGV[11])
+  if had then
+    set('o', open)
+  else
+    -- Nothing of this step is open any more, and the next one has a horizon of its own.
+    open = ''
+    note('', '')
+    set('b', '')
   end
-  redis.call('HSET', key, 'p', ARGV[11], 'i', ARGV[7])
-  if not had then redis.call('HDEL', key, 'o', 'b', 'r', 'e') end
-  return {had or '', '0', '', ''}
+  return stands('0')
 end
 
-if had and had ~= 'unknown' then return {had, '0', v[5] or '', v[6] or ''} end
-if not mine and not from then
-  -- The record was lost and made anew, or somebody ran the task again: this answer belongs to no attempt it knows.
-  return {had or '', '0', v[5] or '', v[6] or ''}
+if ARGV[2] == 'lost' and not string.find(open, '+', 1, true) then open = open .. '+' end
+-- Another run's attempt is under way: that one decides.
+if (had or ARGV[3] == '1') and not live then
+  if ARGV[2] == 'refused' and open == '' then return decide('failed') end
+  if ARGV[2] == 'refused' and (ARGV[4] == 'sent' or ARGV[4] == 'failed') then return decide(ARGV[4]) end
+  if not had then return decide('unknown') end
 end
-if ARGV[2] == 'lost' then open = open .. '+' end
-
-if had then
-  redis.call('HSET', key, 'o', open)
-  if open ~= '' or (token and not mine) then return {had, '0', v[5] or '', v[6] or ''} end
-  -- The last attempt that might have gone through is known to have been refused.
-  if v[4] then return keep('cancelled', '', '') end
-  return keep('failed', ARGV[5], ARGV[6])
-end
-
-redis.call('HSET', key, 'i', ARGV[7])
-if ARGV[3] == '1' then
-  if ARGV[2] == 'refused' and open == '' then return keep('failed', ARGV[5], ARGV[6]) end
-  if ARGV[2] == 'refused' and ARGV[4] == 'sent' then return keep('sent', '', '') end
-  if ARGV[2] == 'refused' and ARGV[4] == 'failed' then return keep('failed', ARGV[5], ARGV[6]) end
-  return keep('unknown', ARGV[5], ARGV[6])
-end
-redis.call('HSET', key, 'o', open, 'r', ARGV[5], 'e', ARGV[6])
-return {'', '0', ARGV[5], ARGV[6]}
+if had then set('o', open) else note(ARGV[5], ARGV[6]) end
+return stands('0')

@@ -135,7 +135,7 @@ type Begun struct {
 	Decision   Decision      // with Decided
 }
 
-// Decision is how a task stands after Begin or End.
+// Decision is how a task stands in its record after Begin or End.
 type Decision struct {
 	Outcome   tasks.Outcome // empty while undecided
 	Fresh     bool          // this very call decided it
@@ -150,7 +150,8 @@ type Decision struct {
 const attemptMargin = 2 * time.Second
 
 // Begin opens an attempt, unless the task is decided or another run's attempt is live. What it returns is written: a
-// worker that dies after it leaves an attempt open that nobody heard the end of, and the next Begin knows.
+// worker that dies after it leaves an attempt open that nobody heard the end of, and the next Begin knows. Where that one
+// may not be repeated any more, or the deadline has passed, Begin decides.
 func (s *Store) Begin(ctx context.Context, a Attempt) (Begun, error) {
 	token := newToken()
 	deadline := int64(0)
@@ -171,10 +172,7 @@ func (s *Store) Begin(ctx context.Context, a Attempt) (Begun, error) {
 		b.Wait = time.Duration(number(v[1])) * time.Millisecond
 		return b, nil
 	case Decided:
-		b.Decision = Decision{
-			Fresh: v[1] == "1", Outcome: tasks.Outcome(v[2]), Reason: lineapi.Reason(v[3]), Error: v[4],
-			RequestID: v[5], Replayed: v[6] == "1", Attempts: number(v[7]),
-		}
+		b.Decision = decision(v[1:])
 		return b, nil
 	default:
 		return b, nil
@@ -205,8 +203,9 @@ type Answer struct {
 	Progress string
 }
 
-// End closes the attempt that Begin opened. It may come late, after another run has decided: then it raises unknown to
-// what is certain, or changes nothing.
+// End closes the attempt that Begin opened. It may come late. After another run has decided, it raises unknown to what is
+// certain, or changes nothing; while another run's attempt is live, only an acceptance decides. A second time it changes
+// nothing.
 func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, error) {
 	v, err := endScript.Run(ctx, s.rdb, []string{ref.key()}, b.Token, string(a.Evidence), flag(a.Final),
 		string(a.AfterOpen), string(a.Reason), a.Error, a.RequestID, flag(a.Replayed),
@@ -214,10 +213,15 @@ func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, 
 	if err != nil {
 		return Decision{}, fmt.Errorf("end %s: %w", ref, err)
 	}
+	return decision(v), nil
+}
+
+// decision reads the end of begin's and end's answers.
+func decision(v []string) Decision {
 	return Decision{
 		Outcome: tasks.Outcome(v[0]), Fresh: v[1] == "1", Reason: lineapi.Reason(v[2]), Error: v[3],
-		RequestID: a.RequestID, Replayed: a.Replayed, Attempts: b.Attempts,
-	}, nil
+		RequestID: v[4], Replayed: v[5] == "1", Attempts: number(v[6]),
+	}
 }
 
 func newToken() string {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/tasks"
+)
+
+// lineFlags say where LINE is.
+type lineFlags struct {
+	LineOrigin     string `placeholder:"URL" help:"Instead of https://api.line.me; the data origin follows it."`
+	LineDataOrigin string `placeholder:"URL" help:"Instead of https://api-data.line.me."`
+}
+
+// origins are the two origins as lineapi takes them. The simulated LINE serves both on one address, so one flag is enough.
+func (f lineFlags) origins() (api, data string, err error) {
+	api, data = f.LineOrigin, cmp.Or(f.LineDataOrigin, f.LineOrigin)
+	for _, o := range []struct{ flag, value string }{{"--line-origin", api}, {"--line-data-origin", data}} {
+		if o.value != "" && !strings.HasPrefix(o.value, "http://") && !strings.HasPrefix(o.value, "https://") {
+			return "", "", misusef("%s %w", o.flag, errOrigin)
+		}
+	}
+	return api, data, nil
+}
+
+// clients makes a client for every channel of the file of --config, and one for the channel default of LINE's usual
+// variables, which come before the file's.
+func (f lineFlags) clients(a *app) (map[string]*lineapi.Client, error) {
+	api, data, err := f.origins()
+	if err != nil {
+		return nil, err
+	}
+	tokens := map[string]lineapi.TokenSource{}
+	if a.config != nil {
+		for name, c := range a.config.channels {
+			if err := tasks.CheckChannel(name); err != nil {
+				return nil, configError("%s: channels: %w", a.config.path, err)
+			}
+			if tokens[name], err = c.token(a, api); err != nil {
+				return nil, misuse(fmt.Errorf("%s: channel %s: %w", a.config.path, name, err))
+			}
+		}
+	}
+	usual, err := usualToken(a, api)
+	switch {
+	case err != nil:
+		return nil, err
+	case usual != nil:
+		tokens[tasks.DefaultChannel] = usual
+	case len(tokens) == 0:
+		return nil, misuse(errNoChannel)
+	}
+	clients := map[string]*lineapi.Client{}
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		clients[name], err = lineapi.New(lineapi.Config{Token: tokens[name], Origin: api, DataOrigin: data})
+		if err != nil {
+			return nil, misuse(err)
+		}
+	}
+	return clients, nil
+}
+
+// usualToken is the token of LINE's usual variables; nil: they aren't set.
+func usualToken(a *app, origin string) (lineapi.TokenSource, error) {
+	if token := a.getenv("LINE_CHANNEL_ACCESS_TOKEN"); token != "" {
+		return lineapi.StaticToken(token), nil
+	}
+	id, secret := a.getenv("LINE_CHANNEL_ID"), a.getenv("LINE_CHANNEL_SECRET")
+	switch {
+	case secret == "":
+		return nil, nil
+	case id == "":
+		return nil, misuse(errSecretAlone)
+	}
+	source, err := stateless(id, secret, origin)
+	if err != nil {
+		return nil, misuse(err)
+	}
+	return source, nil
+}
+
+func stateless(id, secret, origin string) (lineapi.TokenSource, error) {
+	return lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelID: id, ChannelSecret: secret, Origin: origin})
+}
+
+// token is the channel's, from the one place that the file names.
+func (c channelConfig) token(a *app, origin string) (lineapi.TokenSource, error) {
+	if c.ChannelID == "" {
+		if c.SecretEnv != "" || c.SecretFile != "" {
+			return nil, marked{fmt.Errorf("its secret needs a channel_id"), errConfig}
+		}
+		token, err := a.secret("token", c.TokenEnv, c.TokenFile)
+		return lineapi.StaticToken(token), err
+	}
+	if c.TokenEnv != "" || c.TokenFile != "" {
+		return nil, marked{fmt.Errorf("it has a token and a channel_id: one of them is enough"), errConfig}
+	}
+	secret, err := a.secret("secret", c.SecretEnv, c.SecretFile)
+	if err != nil {
+		return nil, err
+	}
+	return stateless(c.ChannelID, secret, origin)
+}
+
+// secret reads a secret from the variable or the file that holds it.
+func (a *app) secret(what, variable, path string) (string, error) {
+	switch {
+	case variable != "" && path != "":
+		return "", marked{fmt.Errorf("%s_env and %s_file exclude each other", what, what), errConfig}
+	case variable != "":
+		value := strings.TrimSpace(a.getenv(variable))
+		if value == "" {
+			return "", marked{fmt.Errorf("%s_env: the variable %s is empty", what, variable), errConfig}
+		}
+		return value, nil
+	case path != "":
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return "", fileError(path, err)
+		}
+		value := strings.TrimSpace(string(data))
+		if value == "" {
+			return "", marked{fmt.Errorf("%s_file: %s is empty", what, path), errConfig}
+		}
+		return value, nil
+	}
+	return "", marked{fmt.Errorf("it has no %s_env and no %s_file", what, what), errConfig}
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// configFile is what the file of --config says.
+type configFile struct {
+	path     string
+	flags    map[string]setting
+	channels map[string]channelConfig
+}
+
+// setting is the value of a flag, as its text.
+type setting struct {
+	text         string
+	line, column int
+}
+
+// channelConfig says where a channel's secrets are. They are never in the file itself.
+type channelConfig struct {
+	TokenEnv   string `yaml:"token_env"`
+	TokenFile  string `yaml:"token_file"`
+	ChannelID  string `yaml:"channel_id"`
+	SecretEnv  string `yaml:"secret_env"`
+	SecretFile string `yaml:"secret_file"`
+}
+
+// readConfig reads a file whose top-level keys are the names of flags, and channels. Its errors give line and column, but
+// quote nothing: a token may have come into the wrong file.
+func readConfig(path string) (*configFile, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	parsed, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, yamlError(path, err)
+	}
+	c := &configFile{path: path, flags: map[string]setting{}}
+	for _, doc := range parsed.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		mapping, ok := doc.Body.(*ast.MappingNode)
+		if !ok {
+			return nil, configError("%s: it isn't a list of names and values", path)
+		}
+		for _, entry := range mapping.Values {
+			if err := c.read(entry); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+func (c *configFile) read(entry *ast.MappingValueNode) error {
+	name, at := entry.Key.String(), entry.Key.GetToken().Position
+	if name == "channels" {
+		if err := yaml.NodeToValue(entry.Value, &c.channels, yaml.Strict()); err != nil {
+			return yamlError(c.path, err)
+		}
+		return nil
+	}
+	text, ok := scalars(entry.Value)
+	if !ok {
+		return configError("%s:%d:%d: %s isn't a single value or a list of them", c.path, at.Line, at.Column, name)
+	}
+	c.flags[name] = setting{text, at.Line, at.Column}
+	return nil
+}
+
+// scalars is a value as the command line would have it; a list is joined with commas.
+func scalars(n ast.Node) (string, bool) {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value, true
+	case *ast.SequenceNode:
+		var all []string
+		for _, v := range n.Values {
+			s, ok := v.(ast.ScalarNode)
+			if !ok {
+				return "", false
+			}
+			text, _ := scalars(s)
+			all = append(all, text)
+		}
+		return kong.JoinEscaped(all, ','), true
+	case ast.ScalarNode:
+		return n.GetToken().Value, true
+	}
+	return "", false
+}
+
+// resolveFlags gives kong the values of flags that the command line leaves out: the environment's, else the file's.
+func (a *app) resolveFlags(ctx *kong.Context) error {
+	if err := a.loadConfig(ctx); err != nil {
+		return err
+	}
+	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range environmentNames(flag.Name) {
+			if v := a.getenv(name); v != "" {
+				return v, parses(flag, name, v)
+			}
+		}
+		if a.config != nil {
+			if s, ok := a.config.flags[flag.Name]; ok {
+				return s.text, parses(flag, fmt.Sprintf("%s:%d:%d", a.config.path, s.line, s.column), s.text)
+			}
+		}
+		return nil, nil
+	}))
+	return nil
+}
+
+// parses tries a flag's value, so that the error can say where it came from.
+func parses(flag *kong.Flag, source, value string) error {
+	trial := reflect.New(flag.Target.Type()).Elem()
+	if err := flag.Parse(kong.Scan().PushTyped(value, kong.FlagValueToken), trial); err != nil {
+		return fmt.Errorf("%s: %w", source, cmp.Or(errors.Unwrap(err), err)) // kong names the flag once more
+	}
+	return nil
+}
+
+// loadConfig reads the file before any other flag has its value.
+func (a *app) loadConfig(ctx *kong.Context) error {
+	path := a.getenv("LINEQ_CONFIG")
+	known := map[string]bool{}
+	err := kong.Visit(ctx.Model, func(v kong.Visitable, next kong.Next) error {
+		if f, ok := v.(*kong.Flag); ok {
+			known[f.Name] = true
+			if given, _ := ctx.FlagValue(f).(string); f.Name == "config" && given != "" {
+				path = given
+			}
+		}
+		return next(nil)
+	})
+	if err != nil || path == "" {
+		return err
+	}
+	if a.config, err = readConfig(path); err != nil {
+		return err
+	}
+	for name, s := range a.config.flags {
+		if !known[name] || name == "config" || name == "help" {
+			return configError("%s:%d:%d: there is no setting %q", path, s.line, s.column, name)
+		}
+	}
+	return nil
+}
+
+// environmentNames lists the variables that give a flag its value, the first one first.
+func environmentNames(flag string) []string {
+	switch name := "LINEQ_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_")); flag {
+	case "help":
+		return nil
+	case "redis":
+		return []string{name, "REDIS_URL"}
+	default:
+		return []string{name}
+	}
+}
+
+// withEnvironment is a flag's help with the names of its variables.
+func withEnvironment(v *kong.Value) string {
+	if v.Flag == nil {
+		return v.Help
+	}
+	text := v.Help
+	for i, name := range environmentNames(v.Flag.Name) {
+		separator := ", $"
+		if i == 0 {
+			separator = " ($"
+		}
+		text += separator + name
+	}
+	if v.Flag.Name == "help" {
+		return text
+	}
+	return text + ")"
+}
+
+func yamlError(path string, err error) error {
+	text, _, _ := strings.Cut(yaml.FormatError(err, false, false), "\n")
+	// The error's position stands in brackets: [3:1] unknown field …
+	if position, rest, ok := strings.Cut(strings.TrimPrefix(text, "["), "] "); ok && strings.HasPrefix(text, "[") {
+		return configError("%s:%s: %s", path, position, rest)
+	}
+	return configError("%s: %s", path, text)
+}
+
+// fileError names the file in an error about it, once.
+func fileError(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return misuse(fmt.Errorf("%s: %w", path, err))
+}

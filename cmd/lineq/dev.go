@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// devCommand is lineq dev.
+type devCommand struct {
+	Addr  string `default:"127.0.0.1:8788" help:"Address of the simulated LINE, port 0 for a free one."`
+	Redis string `placeholder:"URL" help:"Use this Redis instead of one within this process."`
+	simulatorFlags
+	logFlags
+}
+
+func (devCommand) Help() string {
+	return `Examples:
+
+    lineq dev
+    lineq dev --redis redis://127.0.0.1:6379 --fault refuse=0.1
+
+It runs until it is interrupted. Without a Redis of yours, by --redis or REDIS_URL, nothing survives its end.`
+}
+
+func (c devCommand) Run(ctx context.Context, a *app) error {
+	sim, err := c.simulator()
+	if err != nil {
+		return err
+	}
+	l := &local{redisURL: c.Redis, addr: c.Addr, sim: sim, log: c.logger(a.stderr)}
+	return l.run(ctx, func(ctx context.Context) error {
+		kept := "within this process: nothing survives its end"
+		shown := l.redisURL
+		if c.Redis != "" {
+			kept = "yours: what is in it stays"
+			shown = redisName(c.Redis)
+		}
+		fmt.Fprintf(a.stderr, `Redis           %s (%s)
+simulated LINE  %s (sends reach nobody)
+control         %s/_sim/ledger
+worker          channel default
+
+Try, in another terminal:
+`, shown, kept, l.lineURL, l.lineURL)
+		if c.Redis == "" {
+			fmt.Fprintf(a.stderr, "  export REDIS_URL=%s\n", l.redisURL)
+		} else {
+			fmt.Fprint(a.stderr, "  export REDIS_URL=…  # the one you gave\n")
+		}
+		fmt.Fprintf(a.stderr, `  lineq send push --to %s --text hello --wait
+  lineq log
+  curl %s/_sim/ledger/recipients/%s
+
+`, exampleUser, l.lineURL, exampleUser)
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// exampleUser has the form of a user ID; for the simulated LINE every such user is a friend.
+const exampleUser = "U0123456789abcdef0123456789abcdef"

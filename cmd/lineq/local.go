@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/worker"
+)
+
+// local is what demo and dev run in this process: a simulated LINE, a worker that sends to it for the channel default,
+// and a Redis where none is named.
+type local struct {
+	redisURL string // empty: one of its own
+	addr     string // of the simulated LINE
+	sim      *linesim.Simulator
+	log      *zap.Logger // the worker's; nil: silent
+
+	rdb     redis.UniversalClient
+	lineURL string
+}
+
+// localGrace is how long sends to the simulated LINE may take to finish at the end.
+const localGrace = 2 * time.Second
+
+// run starts the parts, calls use, and stops them when it returns: the worker first, as it needs the other two. The
+// context of use ends early when a part fails.
+func (l *local) run(ctx context.Context, use func(ctx context.Context) error) error {
+	if l.redisURL == "" {
+		stop, err := l.startRedis()
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	var err error
+	if l.rdb, err = openRedis(ctx, l.redisURL, worker.RedisOptions); err != nil {
+		return err
+	}
+	defer l.rdb.Close()
+
+	listener, err := listen(l.addr)
+	if err != nil {
+		return err
+	}
+	l.lineURL = "http://" + listener.Addr().String()
+	line := serveSimulator(listener, l.sim)
+	defer line.stop()
+
+	client, err := lineapi.New(lineapi.Config{
+		Token: lineapi.StaticToken(linesim.DefaultChannel.Token), Origin: l.lineURL, DataOrigin: l.lineURL,
+	})
+	if err != nil {
+		return err
+	}
+	w, err := worker.New(worker.Config{
+		Redis: l.rdb, Channels: map[string]*lineapi.Client{tasks.DefaultChannel: client}, Log: l.log, Grace: localGrace,
+	})
+	if err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	worked := make(chan error, 1)
+	go func() {
+		err := w.Run(ctx)
+		if err != nil {
+			cancel(err)
+		}
+		worked <- err
+	}()
+	go func() {
+		select {
+		case err := <-line.failed:
+			cancel(err)
+		case <-ctx.Done():
+		}
+	}()
+	err = use(ctx)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause // why use had to end
+	}
+	cancel(nil)
+	if ended := <-worked; err == nil {
+		err = ended
+	}
+	return err
+}
+
+// startRedis runs a Redis within this process. Its keys expire by a clock that somebody has to move on.
+func (l *local) startRedis() (stop func(), err error) {
+	m := miniredis.NewMiniRedis()
+	if err := m.Start(); err != nil {
+		return nil, fmt.Errorf("embedded Redis: %w", err)
+	}
+	l.redisURL = "redis://" + m.Addr()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				m.FastForward(time.Second)
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-ended
+		m.Close()
+	}, nil
+}

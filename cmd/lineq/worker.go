@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/worker"
+)
+
+// workerCommand is lineq worker.
+type workerCommand struct {
+	Concurrency int           `default:"200" help:"Pushes of one channel that are under way at once."`
+	Grace       time.Duration `default:"15s" help:"How long sends under way may take to finish at the end."`
+	logFlags
+	lineFlags
+	redisFlag
+}
+
+func (workerCommand) Help() string {
+	return `Examples:
+
+    LINE_CHANNEL_ACCESS_TOKEN=… lineq worker
+    lineq worker --config lineq.yaml --redis rediss://user:password@redis.example.com:6380
+    LINE_CHANNEL_ACCESS_TOKEN=simulated-token lineq worker --line-origin http://127.0.0.1:8788
+
+It sends for the channel default of LINE_CHANNEL_ACCESS_TOKEN, or of LINE_CHANNEL_ID and LINE_CHANNEL_SECRET, and for the
+channels of the file of --config:
+
+    channels:
+      shop:
+        token_env: SHOP_TOKEN
+      news:
+        channel_id: "1234567890"
+        secret_file: /run/secrets/news
+
+Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
+}
+
+func (c workerCommand) Run(ctx context.Context, a *app) error {
+	switch {
+	case c.Concurrency < 1:
+		return misusef("--concurrency must be above zero")
+	case c.Grace <= 0:
+		return misusef("--grace must be above zero")
+	}
+	clients, err := c.clients(a)
+	if err != nil {
+		return err
+	}
+	rdb, err := openRedis(ctx, c.Redis, worker.RedisOptions)
+	if err != nil {
+		return err
+	}
+	defer rdb.Close()
+	log := c.logger(a.stderr)
+	w, err := worker.New(worker.Config{
+		Redis: rdb, Channels: clients, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
+	})
+	if err != nil {
+		return err
+	}
+	line := c.LineOrigin
+	if line == "" {
+		line = lineapi.DefaultOrigin
+	}
+	log.Info("sending", zap.Strings("channels", slices.Sorted(maps.Keys(clients))),
+		zap.String("redis", redisName(c.Redis)), zap.String("line", line))
+	return w.Run(ctx)
+}
+
+// logFlags say what a process that stays up tells about its work.
+type logFlags struct {
+	LogLevel  string `enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
+	LogFormat string `enum:"console,json" default:"console" help:"console or json."`
+}
+
+func (f logFlags) logger(w io.Writer) *zap.Logger {
+	level, _ := zapcore.ParseLevel(f.LogLevel) // kong knows the words
+	config := zap.NewProductionEncoderConfig()
+	config.EncodeTime = zapcore.RFC3339TimeEncoder
+	config.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(config)
+	if f.LogFormat == "console" {
+		config.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		config.EncodeLevel = zapcore.CapitalLevelEncoder
+		config.ConsoleSeparator = "  "
+		encoder = zapcore.NewConsoleEncoder(config)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), level))
+}
