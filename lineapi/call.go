@@ -129,9 +129,7 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := exchange(c.http, req, k.endpoint.Operation, func() []string {
-		return slices.Concat([]string{token}, k.secrets, contentOf(k.messages))
-	})
+	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.messages)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)
 	}
@@ -172,8 +170,11 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 	return req, nil
 }
 
-// exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets.
-func exchange(client *http.Client, req *http.Request, operation string, secrets func() []string) (*http.Response, error) {
+// exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets
+// and without what the messages say.
+func exchange(
+	client *http.Client, req *http.Request, operation string, secrets []string, messages []Message,
+) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, &Error{Operation: operation, Reason: Network, Unsent: true, Err: err}
 	}
@@ -186,10 +187,15 @@ func exchange(client *http.Client, req *http.Request, operation string, secrets 
 	resp, err := client.Do(req)
 	if err != nil {
 		err = withoutURL(err)
-		if text := concealed(err.Error(), secrets()); text != err.Error() {
+		if text := concealed(err.Error(), append(secrets, contentOf(messages)...)); text != err.Error() {
 			err = errors.New(text)
 		}
 		return nil, &Error{Operation: operation, Reason: Network, Unsent: sought.Load() && !connected.Load(), Err: err}
+	}
+	for _, name := range []string{headerRequestID, headerAcceptedRequestID} {
+		if id := resp.Header.Get(name); id != "" {
+			resp.Header.Set(name, oneLine(concealed(id, secrets)))
+		}
 	}
 	if resp.StatusCode >= 200 && resp.StatusCode <= 299 ||
 		resp.StatusCode == http.StatusConflict && resp.Header.Get(headerAcceptedRequestID) != "" {
@@ -197,7 +203,7 @@ func exchange(client *http.Client, req *http.Request, operation string, secrets 
 	}
 	defer resp.Body.Close()
 	body, _ := readUpTo(resp.Body, maxAnswer) // the status decides, whatever became of the body
-	return nil, errorOf(resp, body, operation, secrets())
+	return nil, errorOf(resp, body, operation, append(secrets, contentOf(messages)...))
 }
 
 // errorOf turns an answer into an error.
@@ -253,7 +259,7 @@ func read[T any](ctx context.Context, c *Client, k call) (T, error) {
 // decode reads the body of a success. A body that broke off is the network's fault, one that isn't what LINE documents is
 // unknown.
 func (a answer) decode(operation string, v any) error {
-	e := &Error{Operation: operation, Status: a.status, RequestID: oneLine(a.header.Get(headerRequestID))}
+	e := &Error{Operation: operation, Status: a.status, RequestID: a.header.Get(headerRequestID)}
 	switch {
 	case errors.Is(a.unread, errTooLong):
 		e.Reason, e.Message = Unknown, a.unread.Error()

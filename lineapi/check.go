@@ -127,9 +127,7 @@ const (
 
 func (p *problems) flex(contents node, raw []byte) {
 	p.required(contents, "type", 0, nil)
-	var m struct {
-		Contents json.RawMessage `json:"contents"`
-	}
+	var m map[string]json.RawMessage // not a struct, whose fields match in any case
 	if json.Unmarshal(raw, &m) != nil {
 		return
 	}
@@ -138,7 +136,7 @@ func (p *problems) flex(contents node, raw []byte) {
 		limit = maxCarouselBytes
 		p.objects(contents, "contents", maxBubbles)
 	}
-	if size := compactSize(m.Contents); size > limit {
+	if size := compactSize(m["contents"]); size > limit {
 		p.add(contents.path, fmt.Sprintf("is %d bytes of JSON, a %s has at most %d", size, contents.text("type"), limit))
 	}
 }
@@ -189,15 +187,15 @@ func (p *problems) quickReply(n node) {
 	}
 }
 
-// contentOf gives the strings of messages that an error must not repeat: all but the types and what is too short to be
-// told from LINE's own words.
+// contentOf gives the strings of messages that an error must not repeat: all but the types, and what can't be told from
+// LINE's own words, such as "vertical".
 func contentOf(messages []Message) []string {
 	var found []string
 	var collect func(key string, v any)
 	collect = func(key string, v any) {
 		switch v := v.(type) {
 		case string:
-			if key != "type" && len(strings.TrimSpace(v)) >= 8 {
+			if key != "type" && len(strings.TrimSpace(v)) >= 6 && strings.Trim(v, "abcdefghijklmnopqrstuvwxyz") != "" {
 				found = append(found, v)
 			}
 		case []any:

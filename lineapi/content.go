@@ -55,7 +55,7 @@ func (c *Client) content(ctx context.Context, e endpoint.Endpoint, parameter, id
 		resp.Body.Close()
 		return Content{}, &Error{
 			Operation: e.Operation, Status: resp.StatusCode, Reason: Unknown,
-			RequestID: oneLine(resp.Header.Get(headerRequestID)), Err: ErrNotReady,
+			RequestID: resp.Header.Get(headerRequestID), Err: ErrNotReady,
 		}
 	}
 	return Content{Body: resp.Body, ContentType: resp.Header.Get("Content-Type"), Length: resp.ContentLength}, nil

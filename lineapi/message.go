@@ -38,14 +38,8 @@ func (m *Message) UnmarshalJSON(data []byte) error {
 
 // Type is the message's type, for example "text", and empty when it has none.
 func (m Message) Type() string {
-	var object struct {
-		Type json.RawMessage `json:"type"`
-	}
-	var t string
-	if json.Unmarshal(m.raw, &object) != nil || json.Unmarshal(object.Type, &t) != nil {
-		return ""
-	}
-	return t
+	fields, _ := decodeObject(m.raw)
+	return node{fields: fields}.text("type")
 }
 
 // MessageOf makes a message from anything that marshals to one: a map, raw JSON ([]byte or json.RawMessage), a struct,

@@ -137,7 +137,7 @@ func (o *OAuth) call(ctx context.Context, k call, v any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := exchange(o.http, req, k.endpoint.Operation, func() []string { return k.secrets })
+	resp, err := exchange(o.http, req, k.endpoint.Operation, k.secrets, nil)
 	if err != nil {
 		return err
 	}

@@ -5,43 +5,43 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/lineapi"
 )
 
-func TestChecksOfSingleArguments(t *testing.T) {
-	user := "U0123456789abcdef0123456789abcdef"
-	png := []byte("\x89PNG\x0D\x0A\x1A\x0A and more")
-	for name, c := range map[string]struct {
-		err      error
-		property string // empty: no error
+func TestPrechecks(t *testing.T) {
+	png, jpeg := []byte("\x89PNG\r\n\x1a\n"), []byte("\xff\xd8\xff\xe0")
+	for name, tt := range map[string]struct {
+		err  error
+		want string // text, or empty for none
 	}{
-		"a user":               {lineapi.CheckUserIDs("userIds", []string{user}), ""},
-		"no users":             {lineapi.CheckUserIDs("userIds", nil), "userIds"},
-		"501 users":            {lineapi.CheckUserIDs("userIds", make([]string, 501)), "userIds"},
-		"all":                  {lineapi.CheckUserIDs("userIds", []string{user, "all"}), "userIds[1]"},
-		"a PNG":                {lineapi.CheckRichMenuImage("image/png", png), ""},
-		"a PNG called JPEG":    {lineapi.CheckRichMenuImage("image/jpeg", png), "image"},
-		"a GIF":                {lineapi.CheckRichMenuImage("image/gif", png), "Content-Type"},
-		"no image":             {lineapi.CheckRichMenuImage("image/png", nil), "image"},
-		"more than 1 MB":       {lineapi.CheckRichMenuImage("image/png", make([]byte, 1<<20+1)), "image"},
-		"LINE's own time":      {lineapi.CheckLoading(0), ""},
-		"a minute":             {lineapi.CheckLoading(time.Minute), ""},
-		"seven seconds":        {lineapi.CheckLoading(7 * time.Second), "loadingSeconds"},
-		"a token":              {lineapi.CheckMarkAsReadToken("token"), ""},
-		"no token":             {lineapi.CheckMarkAsReadToken(""), "markAsReadToken"},
-		"more than one minute": {lineapi.CheckLoading(65 * time.Second), "loadingSeconds"},
+		"user ids":             {lineapi.CheckUserIDs("userIds", []string{userID}), ""},
+		"no user ids":          {lineapi.CheckUserIDs("userIds", nil), "userIds Size must be between 1 and 500"},
+		"a bad user id":        {lineapi.CheckUserIDs("to", []string{userID, groupID}), "to[1] doesn't start with U as a user id does"},
+		"a png":                {lineapi.CheckRichMenuImage("image/png", png), ""},
+		"a jpeg":               {lineapi.CheckRichMenuImage("image/jpeg", jpeg), ""},
+		"a jpeg called png":    {lineapi.CheckRichMenuImage("image/png", jpeg), "image is not of the type image/png"},
+		"a gif":                {lineapi.CheckRichMenuImage("image/gif", []byte("GIF89a")), "Content-Type must be image/jpeg or image/png"},
+		"no image":             {lineapi.CheckRichMenuImage("image/png", nil), "image must hold 1 byte to 1 MB"},
+		"1 MB":                 {lineapi.CheckRichMenuImage("image/png", append(png, make([]byte, 1<<20-len(png))...)), ""},
+		"more":                 {lineapi.CheckRichMenuImage("image/png", append(png, make([]byte, 1<<20)...)), "image must hold 1 byte to 1 MB"},
+		"loading":              {lineapi.CheckLoading(60 * time.Second), ""},
+		"loading by default":   {lineapi.CheckLoading(0), ""},
+		"loading for too long": {lineapi.CheckLoading(65 * time.Second), "loadingSeconds must be 5 to 60, in steps of 5"},
+		"a token":              {lineapi.CheckMarkAsReadToken("t"), ""},
+		"no token":             {lineapi.CheckMarkAsReadToken(""), "markAsReadToken May not be empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if c.property == "" {
-				require.NoError(t, c.err)
+			if tt.want == "" {
+				assert.NoError(t, tt.err)
 				return
 			}
-			var e *lineapi.Error
-			require.ErrorAs(t, c.err, &e)
-			assert.Equal(t, lineapi.Invalid, e.Reason)
-			assert.Equal(t, c.property, e.Details[0].Property)
+			assert.EqualError(t, tt.err, "refused before sending: "+tt.want)
 		})
 	}
+	t.Run("image types", func(t *testing.T) {
+		assert.Equal(t, "image/png", lineapi.ImageType(png))
+		assert.Equal(t, "image/jpeg", lineapi.ImageType(jpeg))
+		assert.Empty(t, lineapi.ImageType([]byte("GIF89a")))
+	})
 }

@@ -42,14 +42,14 @@ func (s *SentMessage) UnmarshalJSON(data []byte) error {
 
 func receiptOf(a answer) Receipt {
 	r := Receipt{
-		RequestID:         oneLine(a.header.Get(headerRequestID)),
-		AcceptedRequestID: oneLine(a.header.Get(headerAcceptedRequestID)),
+		RequestID:         a.header.Get(headerRequestID),
+		AcceptedRequestID: a.header.Get(headerAcceptedRequestID),
 		Replayed:          a.status == http.StatusConflict,
 	}
 	var body struct {
 		SentMessages []SentMessage `json:"sentMessages"`
 	}
-	if a.unread == nil && json.Unmarshal(a.body, &body) == nil {
+	if json.Unmarshal(a.body, &body) == nil {
 		r.SentMessages = body.SentMessages
 	}
 	return r

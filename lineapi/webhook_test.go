@@ -23,6 +23,7 @@ func TestVerifySignature(t *testing.T) {
 		"another secret":     {"8c570fa6dd201bb328f1c1eac23a96d9", body, signature, false},
 		"no signature":       {secret, body, "", false},
 		"no secret":          {"", body, signature, false},
+		"signed by nothing":  {"", "{}", "IvjuqQlACvmK3zaBqfMZI+9rf8ukq7VT2Sgjo+nVwl4=", false},
 		"a cut signature":    {secret, body, signature[:40], false},
 		"not base64":         {secret, body, "?", false},
 	} {
