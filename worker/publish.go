@@ -114,6 +114,11 @@ func create(ctx context.Context, c *lineapi.Client, menu lineapi.RichMenu, p pub
 	}
 	a := answer{endpoint: endpoint.CreateRichMenu}
 	p.RichMenuID, a.receipt, a.err = c.CreateRichMenu(ctx, menu)
+	if a.err == nil && p.RichMenuID == "" {
+		a.err = &lineapi.Error{
+			Operation: endpoint.CreateRichMenu.Operation, Reason: lineapi.Network, Message: "the answer could not be read",
+		}
+	}
 	if a.err != nil && !refused(a.err) {
 		a.looked = true // it may have been made: look for it next time
 	}

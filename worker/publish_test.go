@@ -3,6 +3,8 @@ package worker_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +13,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/worker"
 )
 
 // Whatever goes wrong once at any of its calls, publishing makes one menu, with its image, its alias, as the default.
@@ -110,4 +113,37 @@ func TestPublishPointsAnAliasThatExists(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, old, alias.RichMenuID)
 	assert.JSONEq(t, `{"richMenuId":"`+alias.RichMenuID+`"}`, string(r.Data))
+}
+
+// LINE makes the menu, but what it answers can't be read.
+func TestPublishFindsTheMenuOfAnUnreadableAnswer(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	garbled := false
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v2/bot/richmenu" && !garbled {
+			garbled = true
+			answer := httptest.NewRecorder()
+			s.line.ServeHTTP(answer, r)
+			w.WriteHeader(answer.Code)
+			_, _ = w.Write([]byte("<html>"))
+			return
+		}
+		s.line.ServeHTTP(w, r)
+	}))
+	t.Cleanup(front.Close)
+	c, err := lineapi.New(lineapi.Config{
+		Token: lineapi.StaticToken(linesim.DefaultChannel.Token), Origin: front.URL, DataOrigin: front.URL,
+	})
+	require.NoError(t, err)
+	s.work(t, func(cfg *worker.Config) { cfg.Channels[tasks.DefaultChannel] = c })
+	ticket, err := s.q.Enqueue(t.Context(), tasks.PublishRichMenu{
+		Menu: richMenu(t, "spring"), Image: png(t), ImageType: "image/png",
+	})
+	require.NoError(t, err)
+	require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	assert.True(t, garbled)
+	menus, err := c.RichMenus(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, menus, 1)
 }
