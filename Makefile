@@ -30,5 +30,6 @@ fuzz: ## every fuzz test for half a minute
 
 .PHONY: bench
 bench: ## lineq beside plain asynq with LINE's SDK: rate, latency, lateness, Redis bytes; needs redis-server
-	go test -run '^$$' -bench . -benchtime 1x -count 3 ./worker
-	go test -run '^$$' -bench Idle -benchtime 500x ./worker
+	go test -run '^$$' -bench 'Pushes|Scheduled|Records' -benchtime 1x -count 3 ./worker
+	go test -run '^$$' -bench 'Idle/lineq' -benchtime 1000x ./worker
+	go test -run '^$$' -bench 'Idle/asynq' -benchtime 50x ./worker
