@@ -12,23 +12,28 @@ import (
 
 // logOutcome writes the one line that every decision gets: what went well at the first try at Debug, the rest louder.
 func (w *Worker) logOutcome(j *job, k tasks.Kind, d record.Decision) {
+	level := zap.WarnLevel
+	switch {
+	case d.Outcome == tasks.OutcomeSent && d.Attempts <= 1:
+		level = zap.DebugLevel
+	case d.Outcome == tasks.OutcomeSent:
+		level = zap.InfoLevel
+	}
+	entry := w.log.Check(level, string(d.Outcome))
+	if entry == nil {
+		return
+	}
 	fields := []zap.Field{
 		zap.String("channel", j.ref.Channel), zap.String("task_id", j.ref.ID), zap.String("kind", string(k)),
-		zap.String("outcome", string(d.Outcome)), zap.Int("attempt", d.Attempts),
-		zap.String("request_id", d.RequestID),
+		zap.String("outcome", string(d.Outcome)), zap.Int("attempt", d.Attempts), zap.String("request_id", d.RequestID),
 	}
 	if d.Replayed {
 		fields = append(fields, zap.Bool("replayed", true))
 	}
-	if d.Outcome == tasks.OutcomeSent {
-		if d.Attempts <= 1 {
-			w.log.Debug("sent", fields...)
-		} else {
-			w.log.Info("sent", fields...)
-		}
-		return
+	if d.Reason != "" {
+		fields = append(fields, zap.String("reason", string(d.Reason)), zap.String("error", d.Error))
 	}
-	w.log.Warn(string(d.Outcome), append(fields, zap.String("reason", string(d.Reason)), zap.String("error", d.Error))...)
+	entry.Write(fields...)
 }
 
 // logWaiting tells of a task that must come again: aloud where somebody has to act, but not once for each of a hundred
