@@ -203,6 +203,36 @@ func TestCancelWritesTheLineThatAnEarlierOneCouldNot(t *testing.T) {
 	})
 }
 
+func TestAnAnswerInTheMiddleOfACancel(t *testing.T) {
+	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
+		q, ctx, store := newClient(t, rdb), t.Context(), record.New(rdb, record.Retention{})
+		ticket, err := q.Enqueue(ctx, onePush)
+		require.NoError(t, err)
+		ref := record.Ref{Channel: "default", ID: ticket.ID}
+		begun, err := store.Begin(ctx, record.Attempt{
+			Ref: ref, Kind: "push", Queue: ticket.Queue, Timeout: time.Minute, Repeatable: true,
+		})
+		require.NoError(t, err)
+		outcome, err := hooked(t, rdb, &between{
+			fits: func(cmd redis.Cmder) bool { return cmd.Name() == "xadd" },
+			before: func() {
+				_, err := store.End(ctx, begun, ref, record.Answer{Evidence: record.Accepted, Final: true, RequestID: "r"})
+				require.NoError(t, err)
+				require.NoError(t, store.Log(ctx, record.Line{
+					Channel: "default", ID: ticket.ID, Kind: "push", Outcome: tasks.OutcomeSent,
+				}))
+			},
+		}).Cancel(ctx, ticket.ID)
+		require.NoError(t, err)
+		require.Equal(t, tasks.OutcomeUnknown, outcome)
+		lines, err := store.LogTail(ctx, "default", 1)
+		require.NoError(t, err)
+		require.Len(t, lines, 1)
+		assert.Equal(t, tasks.OutcomeSent, lines[0].Outcome, "the last line isn't the outcome")
+		assert.Equal(t, "r", lines[0].RequestID)
+	})
+}
+
 func TestATaskThatAsynqKeepsCompleted(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()

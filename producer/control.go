@@ -46,9 +46,7 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 	// time, since an earlier call may have failed before it.
 	left := f.task != nil && outcome != tasks.OutcomeSent && outcome != tasks.OutcomeFailed
 	if fresh || left {
-		if err := c.records.Log(ctx, record.Line{
-			Channel: ref.Channel, ID: ref.ID, Kind: kind, Outcome: outcome, Attempts: f.record.Result.Attempts,
-		}); err != nil {
+		if err := c.log(ctx, ref, kind, outcome, f.record.Result.Attempts); err != nil {
 			return outcome, err
 		}
 	}
@@ -68,6 +66,23 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 		return outcome, nil
 	}
 	return outcome, c.restore(ctx, ref, kind, f.task)
+}
+
+// log writes the line of a cancelled task. An attempt that was open may have been heard of meanwhile, and its line may
+// stand before this one; the last line of a task must be its outcome.
+func (c *Client) log(ctx context.Context, ref record.Ref, k tasks.Kind, o tasks.Outcome, attempts int) error {
+	line := record.Line{Channel: ref.Channel, ID: ref.ID, Kind: k, Outcome: o, Attempts: attempts}
+	if err := c.records.Log(ctx, line); err != nil {
+		return err
+	}
+	now, err := c.records.Read(ctx, ref)
+	r := now.Result
+	if err != nil || r.Outcome == "" || r.Outcome == o {
+		return err
+	}
+	line.Outcome, line.Reason, line.Error, line.Attempts = r.Outcome, r.Reason, r.Error, r.Attempts
+	line.RequestID, line.Replayed = r.RequestID, r.Replayed
+	return c.records.Log(ctx, line)
 }
 
 // restore puts a task back that Cancel has deleted while a Run took its outcome off: the Run had found it in its queue.
