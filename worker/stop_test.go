@@ -96,11 +96,19 @@ func TestRedisComesBack(t *testing.T) {
 	rdb := redis.NewUniversalClient(options)
 	t.Cleanup(func() { _ = rdb.Close() })
 	s := newStage(t, server.Client(t), linesim.Config{Latency: 20 * time.Millisecond})
-	s.work(t, func(c *worker.Config) { c.Redis, c.Concurrency = rdb, 20 })
+	s.work(t, func(c *worker.Config) {
+		c.Redis, c.Concurrency = rdb, 20
+		c.Grace = 2 * time.Minute // that the end may take as long as go-redis needs for its subscriptions
+	})
 	tickets := s.pushMany(t, 200)
 	s.accepted(t, 20)
 	server.Kill()
 	server.Launch(t)
+	// Of a fetch whose answer was lost no worker knows: it is left to asynq's recovery, which a new worker begins with.
+	for _, ticket := range tickets {
+		s.timePasses(t, ticket)
+	}
+	s.work(t)
 	for i, ticket := range tickets {
 		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 		require.Equal(t, 1, s.line.Ledger().Count(user(i)))
@@ -126,7 +134,7 @@ func TestStopWithoutRedis(t *testing.T) {
 	stop()
 	select {
 	case err := <-ended:
-		require.ErrorContains(t, err, "without Redis")
+		require.ErrorContains(t, err, "away")
 	case <-time.After(time.Minute):
 		require.Fail(t, "it waits for Redis")
 	}

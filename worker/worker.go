@@ -127,9 +127,10 @@ func New(cfg Config) (*Worker, error) {
 
 // Run works until ctx ends; then it stops fetching, lets sends under way finish within the grace time, gives up on what
 // is left, returns all that is unsent to its queue, and returns nil. It returns an error at once when Redis can't be
-// reached at the start; later it waits for Redis to come back. When Redis is away at the end, too, Run waits for it no
-// longer than the grace time and a few seconds and returns an error: what was under way comes again under another worker.
-// What it leaves behind calls LINE no more and ends when Redis is back; until then asynq panics if its client is closed.
+// reached at the start; later it waits for Redis to come back. When Redis is away at the end, or was in the minute
+// before, Run waits no longer than the grace time and a few seconds, and returns an error where something is left: what
+// could not be returned to its queue comes again under another worker. What Run leaves behind calls LINE no more and ends
+// when Redis is back; until then asynq panics if its client is closed.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
 	names := slices.Sorted(maps.Keys(w.cfg.Channels))
@@ -159,8 +160,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
-		<-listening
 		f.stop()
+		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
 	}()
 	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
@@ -173,7 +174,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.log.Info("worker stopped")
 		return nil
 	case <-patience.C:
-		return errors.New("worker: stopped without Redis: what was under way comes again under another worker")
+		return errors.New("worker: stopped while Redis is or has just been away: what could not be returned to its queue " +
+			"comes again under another worker")
 	}
 }
 
