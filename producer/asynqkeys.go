@@ -49,6 +49,28 @@ func (c *Client) moveTo(ctx context.Context, queue, taskID string, t time.Time) 
 	return fmt.Errorf("asynq says that it is %s", state)
 }
 
+// finished returns those of the given entries that asynq has under their IDs and won't run by itself any more: completed
+// ones, which it keeps for its dashboard, and archived ones.
+func (c *Client) finished(ctx context.Context, entries []entry, which []int) (over []int) {
+	if len(which) == 0 {
+		return nil
+	}
+	states := make([]*redis.StringCmd, len(which))
+	// A state that can't be read is one that is left alone.
+	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for k, i := range which {
+			states[k] = p.HGet(ctx, "asynq:{"+entries[i].queue+"}:t:"+entries[i].ref.String(), "state")
+		}
+		return nil
+	})
+	for k, i := range which {
+		if s := states[k].Val(); s == "completed" || s == "archived" {
+			over = append(over, i)
+		}
+	}
+	return over
+}
+
 // wholeSecond is the first whole second that isn't before t: asynq's schedule knows no fractions, and cuts.
 func wholeSecond(t time.Time) time.Time {
 	return t.Add(time.Second - time.Nanosecond).Truncate(time.Second)

@@ -42,14 +42,15 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 	if err != nil {
 		return "", err
 	}
-	if fresh {
-		if err := c.records.Log(ctx, record.Line{
-			Channel: ref.Channel, ID: ref.ID, Kind: kind, Outcome: outcome, Attempts: f.record.Result.Attempts,
-		}); err != nil {
+	// Where the task is in its queue and no worker will settle it any more, its line is written here: perhaps a second
+	// time, since an earlier call may have failed before it.
+	left := f.task != nil && outcome != tasks.OutcomeSent && outcome != tasks.OutcomeFailed
+	if fresh || left {
+		if err := c.log(ctx, ref, kind, outcome, f.record.Result.Attempts); err != nil {
 			return outcome, err
 		}
 	}
-	if f.task == nil || outcome == tasks.OutcomeSent || outcome == tasks.OutcomeFailed {
+	if !left {
 		return outcome, nil
 	}
 	if err := c.records.KeepPayload(ctx, ref, f.task.Payload); err != nil {
@@ -62,8 +63,39 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 			now.State != asynq.TaskStateActive {
 			return outcome, err
 		}
+		return outcome, nil
 	}
-	return outcome, nil
+	return outcome, c.restore(ctx, ref, kind, f.task)
+}
+
+// log writes the line of a cancelled task. An attempt that was open may have been heard of meanwhile, and its line may
+// stand before this one; the last line of a task must be its outcome.
+func (c *Client) log(ctx context.Context, ref record.Ref, k tasks.Kind, o tasks.Outcome, attempts int) error {
+	line := record.Line{Channel: ref.Channel, ID: ref.ID, Kind: k, Outcome: o, Attempts: attempts}
+	if err := c.records.Log(ctx, line); err != nil {
+		return err
+	}
+	now, err := c.records.Read(ctx, ref)
+	r := now.Result
+	if err != nil || r.Outcome == "" || r.Outcome == o {
+		return err
+	}
+	line.Outcome, line.Reason, line.Error, line.Attempts = r.Outcome, r.Reason, r.Error, r.Attempts
+	line.RequestID, line.Replayed = r.RequestID, r.Replayed
+	return c.records.Log(ctx, line)
+}
+
+// restore puts a task back that Cancel has deleted while a Run took its outcome off: the Run had found it in its queue.
+func (c *Client) restore(ctx context.Context, ref record.Ref, k tasks.Kind, t *asynq.TaskInfo) error {
+	now, err := c.records.Read(ctx, ref)
+	if err != nil || now.Result.Outcome != "" {
+		return err
+	}
+	err = c.pipeline(ctx, []entry{{ref: ref, kind: k, queue: t.Queue, payload: t.Payload}})[0]
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
 }
 
 // Reschedule moves a task that waits to be sent no earlier than t, in one step. It fails with ErrBusy while the task is
@@ -126,6 +158,9 @@ func (c *Client) run(ctx context.Context, ref record.Ref) (Ticket, error) {
 	if f.record.Result.Outcome == tasks.OutcomeSent {
 		return Ticket{}, record.ErrSent
 	}
+	if f.task != nil && f.task.State == asynq.TaskStateActive {
+		return Ticket{}, ErrBusy // the run that has decided it is about to take it out of its queue
+	}
 	policy, err := tasks.PolicyOf(f.record.Result.Kind)
 	if err != nil {
 		return Ticket{}, err
@@ -142,12 +177,49 @@ func (c *Client) run(ctx context.Context, ref record.Ref) (Ticket, error) {
 		return Ticket{}, err
 	}
 	e := entry{ref: ref, kind: f.record.Result.Kind, queue: f.record.Queue, payload: payload}
-	if err := c.pipeline(ctx, []entry{e})[0]; err != nil && !errors.Is(err, asynq.ErrTaskIDConflict) {
+	switch err := c.enqueueAgain(ctx, e); {
+	case errors.Is(err, ErrBusy):
+		return Ticket{}, err
+	case err != nil:
 		return Ticket{}, &EnqueueError{ID: ref.ID, MayBeStored: mayBeStored(err), Err: err}
 	}
 	return Ticket{
 		ID: ref.ID, Kind: e.kind, Channel: ref.Channel, Queue: e.queue, State: tasks.StateQueued, Risky: risky,
 	}, nil
+}
+
+// busyLooks times busyPause is how long Run waits for the last run of a decided task to let go of it.
+const (
+	busyLooks = 100
+	busyPause = 20 * time.Millisecond
+)
+
+// enqueueAgain stores a task whose outcome was taken off. asynq may still have it from before: if it waits there, its next
+// run finds it undecided; but a run under way may have found the outcome, and would take it out of its queue.
+func (c *Client) enqueueAgain(ctx context.Context, e entry) error {
+	for range busyLooks {
+		err := c.pipeline(ctx, []entry{e})[0]
+		if !errors.Is(err, asynq.ErrTaskIDConflict) {
+			return err
+		}
+		info, err := c.inspector.GetTaskInfo(e.queue, e.ref.String())
+		switch {
+		case errors.Is(err, asynq.ErrTaskNotFound):
+			continue
+		case err != nil:
+			return err
+		case info.State == asynq.TaskStatePending:
+			return nil
+		case info.State != asynq.TaskStateActive && c.inspector.RunTask(e.queue, e.ref.String()) == nil:
+			return c.rdb.Publish(ctx, tasks.Bell, e.queue).Err()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(busyPause):
+		}
+	}
+	return ErrBusy
 }
 
 func ticketOf(t *asynq.TaskInfo) Ticket {

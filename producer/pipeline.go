@@ -2,6 +2,7 @@ package producer
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -30,22 +31,36 @@ func (c *Client) pipeline(ctx context.Context, entries []entry) []error {
 	}
 	// Each command has its own error; Exec only repeats the first.
 	_, _ = notes.pipe.Exec(ctx)
+	var taken []int
 	for i, e := range entries {
 		if errs[i] != nil {
 			continue
 		}
-		taken, err := scripts[i].Int()
+		stored, err := scripts[i].Int()
 		switch {
 		case redis.HasErrorPrefix(err, "NOSCRIPT"):
 			// Redis has just started: let asynq load its script with the first of them.
 			errs[i] = c.enqueueAlone(ctx, e)
 		case err != nil:
 			errs[i] = err
-		case taken == 0:
+		case stored == 0:
 			errs[i] = asynq.ErrTaskIDConflict
+			taken = append(taken, i)
 		}
 	}
+	for _, i := range c.finished(ctx, entries, taken) {
+		errs[i] = c.enqueueInstead(ctx, entries[i])
+	}
 	return errs
+}
+
+// enqueueInstead replaces a task that asynq keeps though it is over: for its dashboard, or in its archive.
+func (c *Client) enqueueInstead(ctx context.Context, e entry) error {
+	err := c.inspector.DeleteTask(e.queue, e.ref.String())
+	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+		return err
+	}
+	return c.enqueueAlone(ctx, e)
 }
 
 func (c *Client) enqueueAlone(ctx context.Context, e entry) error {

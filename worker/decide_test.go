@@ -168,3 +168,15 @@ func TestExplainNamesWhatLINEBlames(t *testing.T) {
 	assert.Equal(t, "The request body has 1 error(s); messages[0].text: May not be empty", explain(err))
 	require.Equal(t, "odd", explain(errors.New("odd")))
 }
+
+func TestForeignWait(t *testing.T) {
+	for name, c := range map[string]struct{ left, want time.Duration }{
+		"no deadline":                 {time.Until(time.Time{}), foreignDelay},
+		"the deadline has passed":     {-time.Second, foreignDelay},
+		"a fresh reply":               {tasks.ReplyLifetime, tasks.ReplyLifetime / 10},
+		"a reply that is nearly over": {3 * time.Second, time.Second},
+		"a deadline tomorrow":         {24 * time.Hour, foreignDelay},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, foreignWait(c.left)) })
+	}
+}

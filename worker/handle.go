@@ -70,6 +70,15 @@ const (
 	redisDelay = time.Second
 )
 
+// foreignWait is how long a task stays away from a worker that doesn't have its channel, with so much time left until its
+// deadline, where it has one: short enough for a reply to meet a worker that has it.
+func foreignWait(left time.Duration) time.Duration {
+	if left <= 0 {
+		return foreignDelay
+	}
+	return min(max(left/10, time.Second), foreignDelay)
+}
+
 // decode reads the task. What another version or another worker may be able to send stays in its queue; what nobody can
 // read is recorded as failed. A nil job and a nil error mean that the task is done with.
 func (w *Worker) decode(ctx context.Context, t *asynq.Task) (*job, error) {
@@ -88,10 +97,13 @@ func (w *Worker) decode(ctx context.Context, t *asynq.Task) (*job, error) {
 		client: w.cfg.Channels[e.Channel],
 	}
 	if j.client == nil {
-		w.log.Warn("task of a channel that this worker doesn't have",
-			zap.String("channel", e.Channel), zap.String("task_id", e.ID))
+		if w.alarms.due("foreign "+e.Channel, time.Now()) {
+			w.log.Warn("tasks of a channel that this worker doesn't have",
+				zap.String("channel", e.Channel), zap.String("task_id", e.ID))
+		}
 		return nil, &postponed{
-			delay: foreignDelay, reason: fmt.Sprintf("no worker here has the channel %q", e.Channel),
+			delay:  foreignWait(time.Until(e.Deadline)),
+			reason: fmt.Sprintf("no worker here has the channel %q", e.Channel),
 		}
 	}
 	if j.policy, err = tasks.PolicyOf(e.Task.Kind()); err != nil {

@@ -127,7 +127,10 @@ func New(cfg Config) (*Worker, error) {
 
 // Run works until ctx ends; then it stops fetching, lets sends under way finish within the grace time, gives up on what
 // is left, returns all that is unsent to its queue, and returns nil. It returns an error at once when Redis can't be
-// reached at the start; later it waits for Redis to come back.
+// reached at the start; later it waits for Redis to come back. When Redis is away at the end, or was in the minute
+// before, Run waits no longer than the grace time and a few seconds, and returns an error where something is left: what
+// could not be returned to its queue comes again under another worker. What Run leaves behind calls LINE no more and ends
+// when Redis is back; until then asynq panics if its client is closed.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
 	names := slices.Sorted(maps.Keys(w.cfg.Channels))
@@ -153,16 +156,32 @@ func (w *Worker) Run(ctx context.Context) error {
 		defer close(listening)
 		w.bells.listen(ctx, w.cfg.Redis)
 	}()
-	f.sweepUntil(ctx, names)
-	<-listening
-
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		f.sweepUntil(ctx, names)
+		f.stop()
+		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
+	}()
+	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
 	grace := time.AfterFunc(w.cfg.Grace, w.stopSends)
 	defer grace.Stop()
-	f.stop()
-	w.log.Info("worker stopped")
-	return nil
+	patience := time.NewTimer(w.cfg.Grace + stopMargin)
+	defer patience.Stop()
+	select {
+	case <-stopped:
+		w.log.Info("worker stopped")
+		return nil
+	case <-patience.C:
+		return errors.New("worker: stopped while Redis is or has just been away: what could not be returned to its queue " +
+			"comes again under another worker")
+	}
 }
+
+// stopMargin is for what asynq does after the grace time: it waits two seconds more, then returns its tasks. With the
+// usual grace time it stays below the 30 seconds after which Kubernetes kills.
+const stopMargin = 8 * time.Second
 
 // reachRedis fails early where Redis can't be reached, and measures how far it is.
 func (w *Worker) reachRedis(ctx context.Context) (time.Duration, error) {

@@ -45,7 +45,12 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	if l.rdb, err = openRedis(ctx, l.redisURL, worker.RedisOptions); err != nil {
 		return err
 	}
-	defer l.rdb.Close()
+	var worked error
+	defer func() {
+		if worked == nil { // else the worker may have left some work behind on it
+			l.rdb.Close()
+		}
+	}()
 
 	listener, err := listen(l.addr)
 	if err != nil {
@@ -70,13 +75,13 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	worked := make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() {
 		err := w.Run(ctx)
 		if err != nil {
 			cancel(err)
 		}
-		worked <- err
+		ended <- err
 	}()
 	go func() {
 		select {
@@ -90,8 +95,8 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 		err = cause // why use had to end
 	}
 	cancel(nil)
-	if ended := <-worked; err == nil {
-		err = ended
+	if worked = <-ended; err == nil {
+		err = worked
 	}
 	return err
 }

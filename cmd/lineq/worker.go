@@ -58,7 +58,6 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	defer rdb.Close()
 	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
@@ -72,7 +71,10 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	}
 	log.Info("sending", zap.Strings("channels", slices.Sorted(maps.Keys(clients))),
 		zap.String("redis", redisName(c.Redis)), zap.String("line", line))
-	return w.Run(ctx)
+	if err := w.Run(ctx); err != nil {
+		return err // a worker that stops without Redis leaves some work behind on rdb: the process ends with it open
+	}
+	return rdb.Close()
 }
 
 // logFlags say what a process that stays up tells about its work.

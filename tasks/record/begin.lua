@@ -10,10 +10,11 @@
 --         f first attempt  b first attempt under the present key  d decided  p progress  c cancel asked for
 --         a token of the live attempt  u until when it lives
 --         o attempts that LINE may have had: tokens of those that can still end, "+" for all that can't
+--         w the same, of before it was run again under another key or without one
 -- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
 --         "decided", outcome, "1" if by this call, reason, error, request id, replayed, attempts
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n')
+local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n', 'w')
 local outcome, hash, token, live, open, since = v[1], v[2], v[3], v[4], v[5] or '', tonumber(v[6] or nil)
 if outcome then
   return {'decided', outcome, '0', v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
@@ -58,6 +59,8 @@ if open ~= '' then
   if ARGV[6] ~= '1' then return decide('unknown', 'unknown', 'no answer came, and a repeat could do harm') end
   if past then return decide('unknown', 'unknown', 'no answer came while LINE remembered the retry key') end
   if expired then return decide('unknown', 'unknown', 'no answer came before the deadline') end
+elseif expired and (v[14] or '') ~= '' then
+  return decide('unknown', 'unknown', 'an earlier attempt got no answer, and the deadline has passed')
 elseif expired then
   return decide('failed', 'expired', 'the deadline passed before LINE took it')
 end

@@ -7,6 +7,7 @@ local s = redis.call('HGET', KEYS[1], 's')
 if s then return {s, '0'} end
 local time = redis.call('TIME')
 local open = redis.call('HEXISTS', KEYS[1], 'a') == 1 or (redis.call('HGET', KEYS[1], 'o') or '') ~= ''
+  or (redis.call('HGET', KEYS[1], 'w') or '') ~= ''
 redis.call('HSET', KEYS[1], 'c', '1', 'k', ARGV[1], 'q', ARGV[2],
   'd', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])

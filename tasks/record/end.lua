@@ -11,16 +11,22 @@
 --         11 progress to keep instead of an outcome, because the attempt was one step of several; "": none
 -- Returns outcome ("" while undecided), "1" if this call set it, reason, error, request id, replayed, attempts
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'a', 'o', 'c')
-local had, live, open, cancelled = v[1], v[2], v[3] or '', v[4]
+local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'w')
+local had, live, open, cancelled, former = v[1], v[2], v[3] or '', v[4], v[5] or ''
 local mine = live == ARGV[1]
 if mine then
   redis.call('HDEL', key, 'a', 'u')
   live = false
 end
 -- An attempt that begin gave up is among the open ones until its own end is heard.
-local from, to = string.find(open, ARGV[1] .. ',', 1, true)
-if from then open = string.sub(open, 1, from - 1) .. string.sub(open, to + 1) end
+local function without(list)
+  local from, to = string.find(list, ARGV[1] .. ',', 1, true)
+  if not from then return list, false end
+  return string.sub(list, 1, from - 1) .. string.sub(list, to + 1), true
+end
+local given, early
+open, given = without(open)
+former, early = without(former)
 
 local function stands(fresh)
   local r = redis.call('HMGET', key, 's', 'r', 'e', 'i', 'y', 'n')
@@ -38,7 +44,8 @@ end
 local function decide(outcome)
   if outcome == 'failed' and cancelled then outcome = 'cancelled' end
   local certain = outcome == 'sent' or outcome == 'cancelled'
-  if outcome ~= 'unknown' then open = '' end
+  if outcome ~= 'unknown' then open, former = '', '' end
+  set('w', former)
   note(certain and '' or ARGV[5], certain and '' or ARGV[6])
   local time = redis.call('TIME')
   redis.call('HSET', key, 's', outcome, 'd', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
@@ -52,7 +59,14 @@ if ARGV[2] == 'accepted' and ARGV[11] == '' then
   if ARGV[8] == '1' then set('y', '1') end
   return decide('sent')
 end
-if not mine and not from or had and had ~= 'unknown' then return stands('0') end
+if not mine and not given and not early or had and had ~= 'unknown' then return stands('0') end
+if early then
+  -- From before a risky reopen: that it was refused says something about itself only.
+  if ARGV[2] ~= 'refused' then return stands('0') end
+  set('w', former)
+  if had and not live and open == '' and former == '' then return decide('failed') end
+  return stands('0')
+end
 if ARGV[2] == 'accepted' then
   set('p', ARGV[11])
   if had then
@@ -62,6 +76,7 @@ if ARGV[2] == 'accepted' then
     open = ''
     note('', '')
     set('b', '')
+    set('w', '')
   end
   return stands('0')
 end
@@ -69,7 +84,7 @@ end
 if ARGV[2] == 'lost' and not string.find(open, '+', 1, true) then open = open .. '+' end
 -- Another run's attempt is under way: that one decides.
 if (had or ARGV[3] == '1') and not live then
-  if ARGV[2] == 'refused' and open == '' then return decide('failed') end
+  if ARGV[2] == 'refused' and open == '' and former == '' then return decide('failed') end
   if ARGV[2] == 'refused' and (ARGV[4] == 'sent' or ARGV[4] == 'failed') then return decide(ARGV[4]) end
   if not had then return decide('unknown') end
 end

@@ -4,8 +4,8 @@
 -- ARGV    1 horizon, ms  2 what a repeat is: "keyed" (safe with LINE's retry key), "harmless", "doubles"
 -- Returns "undecided", "sent" (refused), "safe" or "risky" (LINE may do it a second time)
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'a', 'o', 'b')
-local outcome, token, open, since = v[1], v[2], v[3] or '', tonumber(v[4] or nil)
+local v = redis.call('HMGET', key, 's', 'a', 'o', 'b', 'w')
+local outcome, token, open, since, former = v[1], v[2], v[3] or '', tonumber(v[4] or nil), v[5] or ''
 if not outcome then return 'undecided' end
 if outcome == 'sent' then return 'sent' end
 
@@ -22,8 +22,12 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[2] == 'keyed' and since and now - since <= tonumber(ARGV[1]) then
   redis.call('HSET', key, 'o', open)
-  return 'safe'
+  return former == '' and 'safe' or 'risky'
 end
+-- What LINE may have had from before stays on record: a refusal of the new attempt says nothing about it.
+former = former .. open
+if #former > 200 then former = '+' end
+redis.call('HSET', key, 'w', former)
 redis.call('HDEL', key, 'o', 'b')
 redis.call('HINCRBY', key, 'g', 1)
 return ARGV[2] == 'harmless' and 'safe' or 'risky'

@@ -122,6 +122,35 @@ func TestReopen(t *testing.T) {
 			assert.True(s.t, s.read().Live, "it says nothing about the new one")
 			assert.Equal(s.t, tasks.OutcomeSent, s.end(second, accepted).Outcome)
 		},
+		"a refusal afterwards says nothing about the former attempt": func(s sheet) {
+			s.end(s.mustBegin(), lostFinal)
+			assert.True(s.t, s.reopen(endpoint.OneShot))
+			assert.Equal(s.t, tasks.OutcomeUnknown, s.end(s.mustBegin(), refused).Outcome)
+			assert.True(s.t, s.reopen(endpoint.OneShot))
+			assert.Equal(s.t, tasks.OutcomeSent, s.end(s.mustBegin(), accepted).Outcome)
+			assert.Empty(s.t, s.field("w"))
+		},
+		"nor does the deadline": func(s sheet) {
+			s.end(s.mustBegin(), lostFinal)
+			s.reopen(endpoint.OneShot)
+			a := s.attempt()
+			a.Deadline = time.Now().Add(-time.Hour)
+			assert.Equal(s.t, tasks.OutcomeUnknown, s.beginAs(a).Decision.Outcome)
+		},
+		"nor a cancellation": func(s sheet) {
+			s.end(s.mustBegin(), lostFinal)
+			s.reopen(endpoint.OneShot)
+			assert.Equal(s.t, tasks.OutcomeUnknown, s.cancel())
+		},
+		"all were refused after all": func(s sheet) {
+			b := s.mustBegin()
+			s.cancel()
+			s.reopen(endpoint.NotRepeatable)
+			s.end(s.mustBegin(), refused)
+			s.stands(tasks.OutcomeUnknown)
+			s.end(b, refused)
+			s.stands(tasks.OutcomeFailed)
+		},
 		"by class": func(s sheet) {
 			for class, risky := range map[endpoint.Class]bool{
 				endpoint.RetryKey: false, endpoint.Read: false, endpoint.Idempotent: false, endpoint.LastWins: false,
