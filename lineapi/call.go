@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -52,36 +51,38 @@ type call struct {
 // upload is a body of size bytes that streams from a reader of the caller's.
 type upload struct {
 	io.Reader
-	size   int64
-	opened atomic.Bool
-	once   sync.Once
-	closed chan struct{}
+	size int64
+	turn chan struct{} // of capacity 1, full while the caller's reader reads
+	over atomic.Bool   // nothing may read any more
 }
 
-// Read reads from the caller's reader, for the last time when it gives an error.
+func newUpload(r io.Reader, size int64) *upload {
+	return &upload{Reader: r, size: size, turn: make(chan struct{}, 1)}
+}
+
+// Read reads from the caller's reader, unless the upload is over.
 func (u *upload) Read(b []byte) (int, error) {
-	u.opened.Store(true)
-	n, err := u.Reader.Read(b)
-	if err != nil {
-		u.Close()
+	u.turn <- struct{}{}
+	defer func() { <-u.turn }()
+	if u.over.Load() {
+		return 0, io.ErrClosedPipe
 	}
-	return n, err
+	return u.Reader.Read(b)
 }
 
-// Close ends the reading, and leaves the caller's reader open.
+// Close ends the reading, and leaves the caller's reader open. net/http calls it while a Read is under way.
 func (u *upload) Close() error {
-	u.once.Do(func() { close(u.closed) })
+	u.over.Store(true)
 	return nil
 }
 
-// wait returns when nothing reads any more: net/http may go on for a moment after an early answer, and the reader is the
-// caller's again when the call returns.
-func (u *upload) wait(ctx context.Context) {
-	if !u.opened.Load() {
-		return
-	}
+// giveBack ends the reading and returns when nothing reads any more: net/http goes on for a moment after an early answer,
+// and the reader is the caller's again when the call returns. The caller's own cancellation doesn't wait.
+func (u *upload) giveBack(ctx context.Context) {
+	u.Close()
 	select {
-	case <-u.closed:
+	case u.turn <- struct{}{}:
+		<-u.turn
 	case <-ctx.Done():
 	}
 }
@@ -99,7 +100,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	if k.upload != nil {
-		defer k.upload.wait(ctx)
+		defer k.upload.giveBack(ctx)
 	}
 	resp, err := c.open(ctx, k)
 	if err != nil {

@@ -136,7 +136,7 @@ func (c *Client) UploadRichMenuImage(
 	p.image(contentType, size)
 	k := call{
 		endpoint: endpoint.SetRichMenuImage, segments: []string{richMenuID},
-		contentType: contentType, upload: &upload{Reader: image, size: size, closed: make(chan struct{})},
+		contentType: contentType, upload: newUpload(image, size),
 	}
 	return c.checkedWrite(ctx, p, k)
 }

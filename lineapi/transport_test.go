@@ -348,6 +348,48 @@ func TestStreaming(t *testing.T) {
 	})
 }
 
+// TestUploadGivesBack: net/http closes a body while it reads it, when LINE has answered early.
+func TestUploadGivesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		image := &slowReader{reading: make(chan struct{}), release: make(chan struct{})}
+		var body io.Reader
+		early := roundTripper(func(r *http.Request) (*http.Response, error) {
+			body = r.Body
+			go io.ReadFull(r.Body, make([]byte, 2))
+			<-image.reading
+			r.Body.Close()
+			return &http.Response{StatusCode: 400, Body: http.NoBody, Request: r}, nil
+		})
+		returned := false
+		go func() {
+			_, err := clientWith(t, early).UploadRichMenuImage(t.Context(), menuID, "image/png", image, 100)
+			assert.Equal(t, lineapi.Invalid, lineapi.ReasonOf(err))
+			returned = true
+		}()
+		synctest.Wait()
+		assert.False(t, returned, "the image is being read")
+		close(image.release)
+		synctest.Wait()
+		assert.True(t, returned)
+		_, err := body.Read(make([]byte, 1))
+		assert.Error(t, err)
+		assert.Equal(t, 1, image.reads)
+	})
+}
+
+// slowReader tells that it reads, and gives a byte when it is released.
+type slowReader struct {
+	reading, release chan struct{}
+	reads            int
+}
+
+func (r *slowReader) Read(b []byte) (int, error) {
+	r.reads++
+	close(r.reading)
+	<-r.release
+	return copy(b, "x"), nil
+}
+
 // watchedReader reads without end, and without a lock.
 type watchedReader struct{ buffer []byte }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -148,7 +149,7 @@ func explain(err error) string {
 		}
 	}
 	if len(text) > maxExplanation {
-		text = text[:maxExplanation]
+		text = strings.ToValidUTF8(text[:maxExplanation], "") // the cut may have gone through a character
 	}
 	return text
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -167,6 +168,9 @@ func TestExplainNamesWhatLINEBlames(t *testing.T) {
 	})
 	assert.Equal(t, "The request body has 1 error(s); messages[0].text: May not be empty", explain(err))
 	require.Equal(t, "odd", explain(errors.New("odd")))
+	long := explain(errors.New("x" + strings.Repeat("あ", maxExplanation)))
+	assert.True(t, utf8.ValidString(long), "cut through a character")
+	assert.Greater(t, len(long), maxExplanation-utf8.UTFMax)
 }
 
 func TestForeignWait(t *testing.T) {

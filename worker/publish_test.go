@@ -115,6 +115,23 @@ func TestPublishPointsAnAliasThatExists(t *testing.T) {
 	assert.JSONEq(t, `{"richMenuId":"`+alias.RichMenuID+`"}`, string(r.Data))
 }
 
+// A refusal after a lost upload means that the image is there; the first answer means what it says.
+func TestPublishOfAnImageThatLINERefuses(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	require.NoError(t, s.line.SetFaults([]linesim.Fault{{
+		Kind: linesim.FaultRefuse, Operation: "setRichMenuImage", Status: 400, Count: 1,
+	}}))
+	s.work(t)
+	ticket, err := s.q.Enqueue(t.Context(), tasks.PublishRichMenu{
+		Menu: richMenu(t, "spring"), Image: png(t), ImageType: "image/png",
+	})
+	require.NoError(t, err)
+	r := s.wait(t, ticket)
+	assert.Equal(t, tasks.OutcomeFailed, r.Outcome)
+	assert.Equal(t, lineapi.Invalid, r.Reason)
+}
+
 // LINE makes the menu, but what it answers can't be read.
 func TestPublishFindsTheMenuOfAnUnreadableAnswer(t *testing.T) {
 	t.Parallel()

@@ -286,6 +286,7 @@ func TestATokenThatRenewsItself(t *testing.T) {
 	r := s.wait(t, s.push(t, user(1)))
 	assert.Equal(t, tasks.OutcomeSent, r.Outcome)
 	assert.Equal(t, 2, r.Attempts)
+	assert.Zero(t, s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "nobody has to act")
 }
 
 func TestTheDeadlinePasses(t *testing.T) {

@@ -148,7 +148,7 @@ func hintFor(err error) string {
 	case errors.Is(err, errTooLarge):
 		return "images, videos and audio of a message are https URLs, not their bytes"
 	case errors.Is(err, fs.ErrNotExist):
-		return "the path is relative to the working directory; - means stdin"
+		return "the path is relative to the working directory"
 	case errors.Is(err, producer.ErrIDReused):
 		return "give a new message a new --id; lineq task show tells what became of the first"
 	case errors.Is(err, producer.ErrNotFound):
