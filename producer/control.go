@@ -138,7 +138,7 @@ func (c *Client) Run(ctx context.Context, id string, opts ...ChannelOption) (Tic
 }
 
 func (c *Client) run(ctx context.Context, ref record.Ref) (Ticket, error) {
-	f, err := c.find(ctx, ref)
+	f, err := c.findSettled(ctx, ref)
 	if err != nil {
 		return Ticket{}, err
 	}
@@ -157,9 +157,6 @@ func (c *Client) run(ctx context.Context, ref record.Ref) (Ticket, error) {
 
 	if f.record.Result.Outcome == tasks.OutcomeSent {
 		return Ticket{}, record.ErrSent
-	}
-	if f.task != nil && f.task.State == asynq.TaskStateActive {
-		return Ticket{}, ErrBusy // the run that has decided it is about to take it out of its queue
 	}
 	policy, err := tasks.PolicyOf(f.record.Result.Kind)
 	if err != nil {
@@ -194,6 +191,31 @@ const (
 	busyPause = 20 * time.Millisecond
 )
 
+// findSettled is find, but it waits for the run that has decided a task to take it out of its queue. Who runs a task
+// again directly after Wait comes before that.
+func (c *Client) findSettled(ctx context.Context, ref record.Ref) (found, error) {
+	for range busyLooks {
+		f, err := c.find(ctx, ref)
+		toldAtOnce := f.record.Result.Outcome == "" || f.record.Result.Outcome == tasks.OutcomeSent
+		if err != nil || toldAtOnce || f.task == nil || f.task.State != asynq.TaskStateActive {
+			return f, err
+		}
+		if err := pause(ctx); err != nil {
+			return found{}, err
+		}
+	}
+	return found{}, ErrBusy
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(busyPause):
+		return nil
+	}
+}
+
 // enqueueAgain stores a task whose outcome was taken off. asynq may still have it from before: if it waits there, its next
 // run finds it undecided; but a run under way may have found the outcome, and would take it out of its queue.
 func (c *Client) enqueueAgain(ctx context.Context, e entry) error {
@@ -213,10 +235,8 @@ func (c *Client) enqueueAgain(ctx context.Context, e entry) error {
 		case info.State != asynq.TaskStateActive && c.inspector.RunTask(e.queue, e.ref.String()) == nil:
 			return c.rdb.Publish(ctx, tasks.Bell, e.queue).Err()
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(busyPause):
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 	return ErrBusy

@@ -149,6 +149,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		f.stop()
 		return fmt.Errorf("worker: %w", err)
 	}
+	w.checkClock(ctx)
 	w.log.Info("worker started", zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
 
 	listening := make(chan struct{})
@@ -196,6 +197,22 @@ func (w *Worker) reachRedis(ctx context.Context) (time.Duration, error) {
 		best = min(best, time.Since(start))
 	}
 	return best, nil
+}
+
+// maxSkew is how far this machine's clock may be from Redis's. Records, deadlines and limits go by Redis's clock, but
+// asynq's schedule and its leases by the workers' own.
+const maxSkew = 2 * time.Second
+
+func (w *Worker) checkClock(ctx context.Context) {
+	before := time.Now()
+	theirs, err := w.cfg.Redis.Time(ctx).Result()
+	if err != nil {
+		return // whoever needs Redis next says so
+	}
+	if skew := theirs.Sub(before); skew > maxSkew || skew < -maxSkew {
+		w.log.Warn("this machine's clock is not Redis's: scheduled tasks go early or late, and a dead worker's tasks too",
+			zap.Duration("redis_is_ahead", skew))
+	}
 }
 
 // ping gives up when ctx ends, which go-redis alone does not: it would try for minutes with the options of a worker.

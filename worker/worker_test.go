@@ -385,3 +385,31 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 		assert.NotContains(t, string(text), secret)
 	}
 }
+
+func TestAClockThatIsOffIsTold(t *testing.T) {
+	t.Parallel()
+	for offset, want := range map[time.Duration]int{0: 0, 10 * time.Minute: 1, -10 * time.Minute: 1} {
+		m, rdb := redistest.Mini(t)
+		m.SetTime(time.Now().Add(offset))
+		s := newStage(t, rdb, linesim.Config{})
+		s.work(t)
+		require.Eventually(t, func() bool { return s.logs.FilterMessage("worker started").Len() == 1 },
+			time.Minute, time.Millisecond)
+		assert.Equal(t, want, s.logs.FilterMessageSnippet("clock").Len(), offset)
+	}
+}
+
+func TestRecordsAreKeptAsLongAsConfigured(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	require.NoError(t, s.line.AddUser(linesim.User{ID: user(9), State: linesim.Unknown}))
+	s.work(t, func(c *worker.Config) {
+		c.Retention.Sent, c.Retention.Failed = 30*time.Hour, 300*time.Hour
+	})
+	for to, want := range map[string]time.Duration{user(1): 30 * time.Hour, user(9): 300 * time.Hour} {
+		ticket := s.push(t, to)
+		s.wait(t, ticket)
+		left := s.rdb.PTTL(t.Context(), "lineq:{default:t:"+ticket.ID+"}").Val()
+		assert.InDelta(t, want.Hours(), left.Hours(), 0.1)
+	}
+}

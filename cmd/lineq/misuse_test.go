@@ -200,6 +200,14 @@ func TestBadInput(t *testing.T) {
 			args: []string{"worker", "--concurrency", "0"},
 			code: 2, says: "--concurrency", hint: "lineq worker --help",
 		},
+		"worker: records that LINE outlives": {
+			args: []string{"worker", "--retain-sent", "1h"},
+			code: 2, says: "--retain-sent must be 24h at least", hint: "lineq worker --help",
+		},
+		"worker: no retention": {
+			args: []string{"worker", "--retain-failed", "0s"},
+			code: 2, says: "--retain-failed", hint: "lineq worker --help",
+		},
 
 		"simulate: fault": {
 			args: []string{"simulate", "--fault", "explode=1"},

@@ -11,13 +11,16 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/worker"
 )
 
 // workerCommand is lineq worker.
 type workerCommand struct {
-	Concurrency int           `default:"200" help:"Pushes of one channel that are under way at once."`
-	Grace       time.Duration `default:"15s" help:"How long sends under way may take to finish at the end."`
+	Concurrency  int           `default:"200" help:"Pushes of one channel that are under way at once."`
+	Grace        time.Duration `default:"15s" help:"How long sends under way may take to finish at the end."`
+	RetainSent   time.Duration `default:"48h" help:"How long records of sent tasks are kept; 24h at least."`
+	RetainFailed time.Duration `default:"168h" help:"How long those of all other outcomes are kept."`
 	logFlags
 	lineFlags
 	redisFlag
@@ -49,6 +52,10 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return misusef("--concurrency must be above zero")
 	case c.Grace <= 0:
 		return misusef("--grace must be above zero")
+	case c.RetainSent < 24*time.Hour:
+		return misusef("--retain-sent must be 24h at least: LINE remembers retry keys for so long")
+	case c.RetainFailed <= 0:
+		return misusef("--retain-failed must be above zero")
 	}
 	clients, err := c.clients(a)
 	if err != nil {
@@ -61,6 +68,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
+		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},
 	})
 	if err != nil {
 		return err
