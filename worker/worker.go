@@ -30,6 +30,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker.
 	Channels map[string]*lineapi.Client
+	// Limits are the rates that the channels keep at LINE, all workers on one Redis together. The zero value keeps those
+	// that LINE publishes.
+	Limits limit.Limits
 	// Gate makes requests wait for LINE's limits, and for held channels. Nil: nothing waits.
 	Gate Gate
 	// Log gets one line per outcome. Nil: silent.

@@ -137,6 +137,10 @@ func hintFor(err error) string {
 	case errors.Is(err, errRedisURL):
 		return "such as redis://127.0.0.1:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock; " +
 			"special characters in a password are written as %40"
+	case errors.Is(err, errLimits):
+		return "such as rates: {pushMessage: 1000/s} and channels: {shop: {share: 0.5}}; see lineq worker --help"
+	case errors.Is(err, errLimitsOff):
+		return "leave it out, or name a file; for lineq simulate give --line-origin http://127.0.0.1:8788"
 	case errors.Is(err, errConfig):
 		return `keys are names of flags without --, and channels: {name: {token_env: …}}; secrets stay out of the file`
 	case errors.Is(err, errFault):
