@@ -125,7 +125,7 @@ func (w *Worker) unreadable(ctx context.Context, t *asynq.Task, id, queue string
 		return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)
 	}
 	begun, err := w.records.Begin(ctx, record.Attempt{
-		Ref: ref, Kind: tasks.Kind(t.Type()), Queue: queue, Repeatable: true,
+		Ref: ref, Kind: tasks.Kind(t.Type()), Queue: queue, Repeatable: true, Worker: w.id,
 	})
 	if err != nil {
 		return &postponed{delay: redisDelay, reason: err.Error()}
@@ -179,7 +179,7 @@ func (w *Worker) permit(ctx context.Context, j *job) error {
 func (w *Worker) begin(ctx context.Context, j *job) (*record.Begun, error) {
 	begun, err := w.records.Begin(ctx, record.Attempt{
 		Ref: j.ref, Kind: j.Task.Kind(), Queue: j.queue, Hash: j.hash, Timeout: j.policy.CallTimeout,
-		Repeatable: repeatable(j), Deadline: j.Deadline,
+		Repeatable: repeatable(j), Deadline: j.Deadline, Worker: w.id,
 	})
 	if err != nil {
 		return nil, &postponed{delay: redisDelay, reason: err.Error()}

@@ -80,9 +80,11 @@ type Gate interface {
 // Worker sends. Make it with New, and Run it once.
 type Worker struct {
 	cfg     Config
+	id      string // of this worker, random
 	log     *zap.Logger
 	records *record.Store
 	bells   *bells
+	claims  *claims
 	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
@@ -120,11 +122,13 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w := &Worker{
 		cfg:     cfg,
+		id:      newWorkerID(),
 		log:     cfg.Log,
 		records: record.New(cfg.Redis, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		random:  rand.Float64,
 	}
+	w.claims = newClaims(w.takenAway)
 	w.sends, w.stopSends = context.WithCancel(context.Background())
 	return w, nil
 }
@@ -154,18 +158,29 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
-	w.log.Info("worker started", zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
+	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
 
 	listening := make(chan struct{})
 	go func() {
 		defer close(listening)
 		w.bells.listen(ctx, w.cfg.Redis)
 	}()
+	// It lives for the others until it has given back all that it had.
+	lives, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		w.beatUntil(lives)
+	}()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
 		f.stop()
+		die()
+		<-beating
+		w.leave()
 		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
 	}()
 	<-ctx.Done()
