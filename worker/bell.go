@@ -89,7 +89,8 @@ type attentive struct {
 	bells *bells
 	queue string
 	bell  <-chan struct{}
-	// closing ends all waiting: asynq can't shut a server down that waits.
+	ahead *ahead
+	// closing ends all waiting and fetching: asynq can't shut a server down that waits.
 	closing <-chan struct{}
 }
 
@@ -97,25 +98,32 @@ type attentive struct {
 const lease = 30 * time.Second
 
 func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if isDequeue(keys) {
+		return a.dequeue(ctx, keys, args)
+	}
 	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	switch {
-	case isForward(keys):
+	if isForward(keys) {
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			a.bells.ring(a.queue)
 		}
-	case isDequeue(keys) && cmd.Err() == redis.Nil:
-		silence := time.NewTimer(maxSilence)
-		defer silence.Stop()
-		select {
-		case <-a.bell:
-		case <-silence.C:
-		case <-a.closing:
-			return cmd
-		}
-		again := append([]any{time.Now().Add(lease).Unix()}, args[1:]...)
-		return a.UniversalClient.EvalSha(ctx, sha, keys, again...)
 	}
 	return cmd
+}
+
+func (a *attentive) dequeue(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	cmd := a.ahead.next(ctx, keys, args)
+	if cmd.Err() != redis.Nil {
+		return cmd
+	}
+	silence := time.NewTimer(maxSilence)
+	defer silence.Stop()
+	select {
+	case <-a.bell:
+	case <-silence.C:
+	case <-a.closing:
+		return cmd
+	}
+	return a.ahead.next(ctx, keys, append([]any{time.Now().Add(lease).Unix()}, args[1:]...))
 }
 
 func isDequeue(keys []string) bool {

@@ -77,6 +77,7 @@ type Gate interface {
 type Worker struct {
 	cfg     Config
 	log     *zap.Logger
+	redis   redis.UniversalClient // Config.Redis, for what every send needs
 	records *record.Store
 	bells   *bells
 	alarms  alarms
@@ -114,10 +115,12 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
+	bundled := inBundles(cfg.Redis)
 	w := &Worker{
 		cfg:     cfg,
 		log:     cfg.Log,
-		records: record.New(cfg.Redis, cfg.Retention),
+		redis:   bundled,
+		records: record.New(bundled, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		random:  rand.Float64,
 	}
