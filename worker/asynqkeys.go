@@ -21,6 +21,9 @@ import (
 //
 // A fetched task is in active and in lease. asynq lets go of it by a script that takes it from both, or answers
 // "NOT FOUND".
+//
+// The scripts of ahead.go do for several tasks what asynq's dequeue and requeue do for one, with the fields state and
+// pending_since of a task's hash; TestFetchIsAsynqs fails when these change.
 
 const asynqQueues = "asynq:queues"
 

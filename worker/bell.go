@@ -87,13 +87,17 @@ type attentive struct {
 	bells *bells
 	queue string
 	bell  <-chan struct{}
+	ahead *ahead
 	// claims are told when asynq lets go of a task.
 	claims *claims
-	// closing ends all waiting: asynq can't shut a server down that waits.
+	// closing ends all waiting and fetching: asynq can't shut a server down that waits.
 	closing <-chan struct{}
 }
 
 func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if isDequeue(keys) {
+		return a.dequeue(ctx, keys, args)
+	}
 	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	switch {
 	case isAcknowledge(keys):
@@ -102,17 +106,22 @@ func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			a.bells.ring(a.queue)
 		}
-	case isDequeue(keys) && cmd.Err() == redis.Nil:
-		silence := time.NewTimer(maxSilence)
-		defer silence.Stop()
-		select {
-		case <-a.bell:
-		case <-silence.C:
-		case <-a.closing:
-			return cmd
-		}
-		again := append([]any{time.Now().Add(lease).Unix()}, args[1:]...)
-		return a.UniversalClient.EvalSha(ctx, sha, keys, again...)
 	}
 	return cmd
+}
+
+func (a *attentive) dequeue(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	cmd := a.ahead.next(ctx, keys, args)
+	if cmd.Err() != redis.Nil {
+		return cmd
+	}
+	silence := time.NewTimer(maxSilence)
+	defer silence.Stop()
+	select {
+	case <-a.bell:
+	case <-silence.C:
+	case <-a.closing:
+		return cmd
+	}
+	return a.ahead.next(ctx, keys, append([]any{time.Now().Add(lease).Unix()}, args[1:]...))
 }

@@ -65,7 +65,9 @@ func TestWhatNobodyCanReadIsRecorded(t *testing.T) {
 	s.work(t)
 	payload := []byte(`{"v":1,"channel":"default","id":"broken","task":{"to":7,"messages":"` + secretText + `"}}`)
 	s.enqueueRaw(t, "push", "default:broken", payload)
-	r := s.wait(t, producer.Ticket{ID: "broken", Channel: "default"})
+	ticket := producer.Ticket{ID: "broken", Channel: "default", Queue: tasks.LineUrgent.Queue("default")}
+	r := s.wait(t, ticket)
+	s.nothingIsLeft(t, ticket)
 	assert.Equal(t, tasks.OutcomeFailed, r.Outcome)
 	assert.Equal(t, lineapi.Invalid, r.Reason)
 	assert.Contains(t, r.Error, "decode push")

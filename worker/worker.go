@@ -82,6 +82,7 @@ type Worker struct {
 	cfg     Config
 	id      string // of this worker, random
 	log     *zap.Logger
+	redis   redis.UniversalClient // Config.Redis, for what every send needs
 	records *record.Store
 	bells   *bells
 	claims  *claims
@@ -120,11 +121,13 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
+	bundled := inBundles(cfg.Redis)
 	w := &Worker{
 		cfg:     cfg,
 		id:      newWorkerID(),
 		log:     cfg.Log,
-		records: record.New(cfg.Redis, cfg.Retention),
+		redis:   bundled,
+		records: record.New(bundled, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		random:  rand.Float64,
 	}

@@ -38,6 +38,7 @@ func TestAMessageReachesLINEOnce(t *testing.T) {
 		assert.Equal(t, got[0].RequestID, r.RequestID)
 		assert.Equal(t, tasks.RetryKey("default", endpoint.PushMessage, "order-1", "", 0), got[0].RetryKey)
 
+		s.nothingIsLeft(t, ticket)
 		lines, err := s.records.LogTail(t.Context(), "default", 10)
 		require.NoError(t, err)
 		require.Len(t, lines, 1)
@@ -360,6 +361,7 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 	require.NoError(t, err)
 	r := s.wait(t, ticket)
 	assert.Equal(t, "Invalid reply token", r.Error)
+	s.nothingIsLeft(t, ticket)
 
 	secrets := []string{secretText, replyToken, linesim.DefaultChannel.Token, user(1), user(9)}
 	outcomes := 0
