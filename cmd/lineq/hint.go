@@ -116,9 +116,15 @@ func hintFor(err error) string {
 	var refused *lineapi.Error
 	var stored *producer.EnqueueError
 	var wrong *misuseError
+	var noToken *noTokenError
+	var unchecked *checkError
 	switch {
 	case errors.As(err, &unknown):
 		return "known are " + strings.Join(unknown.known, ", ") + "; a worker makes its channels known when it starts"
+	case errors.As(err, &noToken):
+		return "there is one for " + strings.Join(noToken.have, ", ") + "; --config names a file with more channels"
+	case errors.As(err, &unchecked) && len(unchecked.refused) > 0:
+		return "give this command and the worker a new one, from https://developers.line.biz/console/"
 	case errors.As(err, &down):
 		return redisHint(down.err)
 	case errors.As(err, &stored):

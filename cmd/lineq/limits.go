@@ -29,8 +29,9 @@ const limitsHelp = `--line-limits names a YAML file with limits other than those
         share: 0.5                      # of every limit: other systems use the other half
         rates: {multicast: 100/s}       # for this channel
 
-A channel of the file of --config can have share and rates, too; what --line-limits names comes before them. LINE's own
-hosts are never sent more than LINE publishes.`
+A share is of the channel's rates, too. A channel of the file of --config can have share and rates as well; what
+--line-limits names comes before them. LINE's own hosts are never sent more than LINE publishes: a rate above that is
+refused for them, and so is off.`
 
 // maxLimitsFile is far above what all of LINE's operations need for a thousand channels.
 const maxLimitsFile = 1 << 20

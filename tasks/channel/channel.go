@@ -64,7 +64,7 @@ func LastSeen(ctx context.Context, rdb redis.UniversalClient) (map[string]time.T
 	}
 	seen := map[string]time.Time{}
 	for _, z := range known {
-		seen[z.Member.(string)] = time.Unix(int64(z.Score), 0)
+		seen[z.Member.(string)] = time.Unix(int64(z.Score), 0).UTC()
 	}
 	return seen, nil
 }

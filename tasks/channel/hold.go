@@ -188,7 +188,7 @@ func instant(ms string) time.Time {
 	if err != nil || n <= 0 {
 		return time.Time{}
 	}
-	return time.UnixMilli(n)
+	return time.UnixMilli(n).UTC()
 }
 
 // line makes a text one line of UTF-8 of at most so many bytes.

@@ -61,7 +61,7 @@ func (k keeper) now() time.Time {
 	k.t.Helper()
 	now, err := k.rdb.Time(k.t.Context()).Result()
 	require.NoError(k.t, err)
-	return now
+	return now.UTC()
 }
 
 func TestPutAndLift(t *testing.T) {
@@ -146,7 +146,7 @@ func TestHoldEndsByItself(t *testing.T) {
 	require.True(t, k.put("shop", channel.Hold{Reason: lineapi.Quota, Until: start.Add(2 * time.Minute)}))
 	m.SetTime(start.Add(2 * time.Minute))
 	require.True(t, k.put("shop", channel.Hold{Reason: lineapi.Quota, Until: start.Add(3 * time.Minute)}), "a new hold")
-	assert.Equal(t, start.Add(2*time.Minute), k.holds("shop")["shop"][0].Since.UTC())
+	assert.Equal(t, start.Add(2*time.Minute), k.holds("shop")["shop"][0].Since)
 	m.SetTime(start.Add(3 * time.Minute))
 	k.woken("shop")
 	assert.Empty(t, k.attention())
@@ -243,9 +243,9 @@ func TestForeignValues(t *testing.T) {
 		}).Err())
 		assert.Equal(t, []channel.Hold{
 			{Reason: lineapi.Quota},
-			{Reason: lineapi.Auth, Since: time.UnixMilli(1700000000000), By: "by", Note: "note"},
+			{Reason: lineapi.Auth, Since: time.UnixMilli(1700000000000).UTC(), By: "by", Note: "note"},
 			{
-				Reason: "curfew", Since: time.UnixMilli(1800000000000), Until: time.UnixMilli(9999999999999), By: "by",
+				Reason: "curfew", Since: time.UnixMilli(1800000000000).UTC(), Until: time.UnixMilli(9999999999999).UTC(), By: "by",
 			},
 		}, k.holds("shop")["shop"])
 		assert.True(t, k.put("shop", channel.Hold{Reason: lineapi.Quota}), "what nobody can read has no beginning to keep")
