@@ -203,11 +203,14 @@ func (f *fleet) sweep(ctx context.Context) error {
 	return nil
 }
 
+// hasWork tells whether a queue has something to do now or soon; a paused one hasn't.
 func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now time.Time) (bool, error) {
 	prefix := "asynq:{" + queue + "}:"
 	var lists []*redis.IntCmd
 	var due []*redis.ZSliceCmd
+	var paused *redis.IntCmd
 	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		paused = p.Exists(ctx, pausedKey(queue))
 		for _, name := range []string{"pending", "active"} {
 			lists = append(lists, p.LLen(ctx, prefix+name))
 		}
@@ -218,6 +221,9 @@ func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now t
 	})
 	if err != nil {
 		return false, err
+	}
+	if paused.Val() > 0 {
+		return false, nil
 	}
 	for _, l := range lists {
 		if l.Val() > 0 {
