@@ -40,6 +40,7 @@ type Client struct {
 	token   TokenSource
 	origins map[endpoint.Host]string
 	http    *http.Client
+	permit  Permit // nil: no request needs one
 }
 
 // New checks cfg and makes a client of it, without any request.
