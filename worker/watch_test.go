@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -159,4 +160,46 @@ func TestPeers(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, peers, 1, "one is forgotten; one was heard of again")
 	})
+}
+
+// TestKeysOfOneSlot runs every script on a Redis Cluster, which refuses keys of several slots.
+func TestKeysOfOneSlot(t *testing.T) {
+	server := redistest.Start(t, "--cluster-enabled", "yes")
+	require.NoError(t, redis.NewClient(&redis.Options{Addr: server.Addr}).ClusterAddSlotsRange(t.Context(), 0, 16383).Err())
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	ctx := t.Context()
+	require.Eventually(t, func() bool {
+		return rdb.Set(ctx, "ready", "", 0).Err() == nil
+	}, time.Minute, 10*time.Millisecond, "the cluster forms")
+
+	w := newWorker(t, rdb)
+	v := newWatch(w)
+	client := asynq.NewClientFromRedisClient(rdb)
+	for _, queue := range []string{"lineq-urgent", "lineq-push-default"} {
+		_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue(queue), asynq.TaskID("default:1"))
+		require.NoError(t, err)
+		active := []string{asynqKey(queue, "pending"), asynqKey(queue, "active")}
+		require.NoError(t, rdb.RPopLPush(ctx, active[0], active[1]).Err())
+		require.NoError(t, rdb.HSet(ctx, asynqKey(queue, "t:default:1"), "state", "active").Err())
+	}
+	now, err := w.beat(ctx)
+	require.NoError(t, err)
+	require.NoError(t, v.look(ctx, now))
+	now.redis = now.redis.Add(2 * unclaimedTime)
+	require.NoError(t, rdb.ZAdd(ctx, workersKey,
+		redis.Z{Score: float64(now.redis.UnixMilli()), Member: w.id}, redis.Z{Score: 1, Member: "dead"}).Err())
+	require.NoError(t, v.look(ctx, now))
+	inspector := asynq.NewInspectorFromRedisClient(rdb)
+	for _, queue := range []string{"lineq-urgent", "lineq-push-default"} {
+		all, err := inspector.ListPendingTasks(queue)
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		assert.Equal(t, "default:1~1", all[0].ID)
+	}
+	left, err := rdb.ZRange(ctx, workersKey, 0, -1).Result()
+	require.NoError(t, err)
+	assert.Equal(t, []string{w.id}, left)
+	w.leave()
+	assert.Zero(t, rdb.Exists(ctx, workersKey, claimsKey(w.id), watcherKey).Val())
 }
