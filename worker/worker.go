@@ -11,6 +11,10 @@
 //	after end              the outcome                 acknowledges, and calls nobody
 //	after the acknowledge  the outcome                 there is none
 //
+// The next run comes within seconds. Each worker tells in Redis, once a second, that it lives and which tasks it has; one of
+// them looks for tasks of workers that have gone silent, or that nobody has, and hands them on under a second ID in asynq.
+// A worker that was only frozen may then run a task at the same time as another: the record makes that harmless.
+//
 // What LINE's answers mean is in one pure function, decide. Nothing but the record decides about a task: asynq only
 // carries it, and is never allowed to give up on one.
 package worker
