@@ -9,9 +9,15 @@ import (
 )
 
 // This file is all that producer relies on in the way asynq keeps its tasks in Redis, beyond asynq's own functions: a
-// queue's keys share the hash tag {queue}; a task's hash has a field "state"; waiting tasks are members of the sorted sets
-// scheduled and retry by their Unix time, or of the list pending. TestReschedule, which looks
-// with asynq's own Inspector, fails when a new asynq changes that.
+// queue's keys share the hash tag {queue}; the set asynq:queues lists the queues; a task's hash has a field "state"; waiting
+// tasks are members of the sorted sets scheduled and retry by their Unix time, or of the list pending. TestReschedule,
+// which looks with asynq's own Inspector, fails when a new asynq changes that.
+
+// allQueues is the key of the set of all queues.
+const allQueues = "asynq:queues"
+
+// asynqKey is a key that is kept where the task's is.
+func (e entry) asynqKey() string { return "asynq:{" + e.queue + "}:t:" + e.ref.String() }
 
 // moveScript puts a task that waits, in whichever way, among the scheduled ones. asynq has no such call: to delete a task
 // and enqueue it again passes through a moment in which it is nowhere.
@@ -59,7 +65,7 @@ func (c *Client) finished(ctx context.Context, entries []entry, which []int) (ov
 	// A state that can't be read is one that is left alone.
 	_, _ = c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for k, i := range which {
-			states[k] = p.HGet(ctx, "asynq:{"+entries[i].queue+"}:t:"+entries[i].ref.String(), "state")
+			states[k] = p.HGet(ctx, entries[i].asynqKey(), "state")
 		}
 		return nil
 	})

@@ -86,6 +86,9 @@ func ParseRef(s string) (Ref, error) {
 	return Ref{channel, id}, nil
 }
 
+// Key is where Redis keeps the record.
+func (r Ref) Key() string { return r.key() }
+
 func (r Ref) key() string     { return "lineq:{" + r.Channel + ":t:" + r.ID + "}" }
 func (r Ref) payload() string { return r.key() + ":payload" }
 func (r Ref) data() string    { return r.key() + ":data" }

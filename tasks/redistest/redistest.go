@@ -23,6 +23,7 @@ type Server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+	bus  string // the port at which nodes of a cluster meet; empty: of none
 }
 
 // URL is the server's address as lineq's --redis takes it.

@@ -1,6 +1,7 @@
 package redistest_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -116,4 +117,20 @@ func TestProxy(t *testing.T) {
 		assert.GreaterOrEqual(t, time.Since(start), 40*time.Millisecond)
 		p.Delay(0)
 	})
+}
+
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	rdb := c.Client(t)
+	masters := map[string]bool{}
+	for i := range 100 {
+		key := fmt.Sprint("key-", i)
+		require.NoError(t, rdb.Set(t.Context(), key, "1", 0).Err())
+		master, err := rdb.MasterForKey(t.Context(), key)
+		require.NoError(t, err)
+		masters[master.Options().Addr] = true
+	}
+	assert.Len(t, masters, 3)
+	assert.Len(t, c.Replicas(), 3)
 }
