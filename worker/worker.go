@@ -22,6 +22,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -79,6 +80,7 @@ type Worker struct {
 	log     *zap.Logger
 	records *record.Store
 	bells   *bells
+	health  *health
 	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
@@ -119,6 +121,7 @@ func New(cfg Config) (*Worker, error) {
 		log:     cfg.Log,
 		records: record.New(cfg.Redis, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
+		health:  &health{log: cfg.Log},
 		random:  rand.Float64,
 	}
 	w.sends, w.stopSends = context.WithCancel(context.Background())
@@ -150,19 +153,20 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
+	rdb, done := lookout(w.cfg.Redis)
+	defer done()
+	w.checkRedis(ctx, rdb)
 	w.log.Info("worker started", zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
 
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		w.bells.listen(ctx, w.cfg.Redis)
-	}()
+	var lookouts sync.WaitGroup
+	lookouts.Go(func() { w.bells.listen(ctx, rdb) })
+	lookouts.Go(func() { w.health.watch(ctx, rdb) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
 		f.stop()
-		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
+		lookouts.Wait()
 	}()
 	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
