@@ -29,7 +29,7 @@ const (
 	settling = 10 * time.Second
 )
 
-// watch looks every second until ctx ends. rdb must give up soon; see lookout.
+// watch looks every second until ctx ends. rdb must give up soon; see newLookout.
 func (h *health) watch(ctx context.Context, rdb redis.UniversalClient) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -119,30 +119,4 @@ func tellsOfAbsence(line string) bool {
 		}
 	}
 	return line == "EOF"
-}
-
-// lookout is a client of the same Redis that gives up at once: for looking whether it is there, and for a subscription
-// that is made anew as soon as it is back. The worker's own client tries for more than a minute. Of a client of a kind
-// that isn't known it is that client itself.
-func lookout(rdb redis.UniversalClient) (client redis.UniversalClient, done func()) {
-	switch c := rdb.(type) {
-	case *redis.Client:
-		// A failover client is one, too: its options carry the dialer that asks the sentinels.
-		o := *c.Options()
-		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = lookPatience, lookPatience, lookPatience, lookPatience
-		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, -1
-		o.Limiter, o.ClientSideCache, o.ClientSideCacheConfig = nil, nil, nil
-		client = redis.NewClient(&o)
-	case *redis.ClusterClient:
-		o := *c.Options()
-		o.MaxRetries, o.DialerRetries, o.ContextTimeoutEnabled = -1, 1, true
-		o.MaxRedirects = 3
-		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = lookPatience, lookPatience, lookPatience, lookPatience
-		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, -1
-		client = redis.NewClusterClient(&o)
-	default:
-		return rdb, func() {}
-	}
-	return client, func() { _ = client.Close() }
 }

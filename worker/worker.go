@@ -81,6 +81,7 @@ type Worker struct {
 	records *record.Store
 	bells   *bells
 	health  *health
+	lookout lookout
 	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
@@ -122,6 +123,7 @@ func New(cfg Config) (*Worker, error) {
 		records: record.New(cfg.Redis, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		health:  &health{log: cfg.Log},
+		lookout: newLookout(cfg.Redis),
 		random:  rand.Float64,
 	}
 	w.sends, w.stopSends = context.WithCancel(context.Background())
@@ -150,23 +152,23 @@ func (w *Worker) Run(ctx context.Context) error {
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
 		f.stop()
+		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
-	rdb, done := lookout(w.cfg.Redis)
-	defer done()
-	w.checkRedis(ctx, rdb)
+	w.checkRedis(ctx, w.lookout)
 	w.log.Info("worker started", zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
 
 	var lookouts sync.WaitGroup
-	lookouts.Go(func() { w.bells.listen(ctx, rdb) })
-	lookouts.Go(func() { w.health.watch(ctx, rdb) })
+	lookouts.Go(func() { w.bells.listen(ctx, w.lookout) })
+	lookouts.Go(func() { w.health.watch(ctx, w.lookout) })
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
 		f.stop()
 		lookouts.Wait()
+		w.lookout.close() // not before asynq has ended, which panics without it
 	}()
 	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
