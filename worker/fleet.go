@@ -89,7 +89,7 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 			UniversalClient: f.w.cfg.Redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
 			closing: c.closing,
 		}
-		server := asynq.NewServerFromRedisClient(subscriber{rdb, f.w.lookout}, asynq.Config{
+		server := asynq.NewServerFromRedisClient(enduring{rdb, f.w.lookout}, asynq.Config{
 			Concurrency: f.concurrency(l),
 			Queues:      map[string]int{queue: 1},
 			Logger:      asynqLog{f.w.log.Named("asynq").Sugar(), f.w.health},

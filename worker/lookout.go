@@ -43,13 +43,33 @@ func (l lookout) close() {
 	}
 }
 
-// subscriber is the client of an asynq Server whose subscriptions the lookout makes: they would hold up its shutdown for
-// as long as the worker's own client tries to make them again.
-type subscriber struct {
+// enduring is the client of an asynq Server, made to live through an absence of Redis.
+type enduring struct {
 	*attentive
 	lookout lookout
 }
 
-func (s subscriber) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
+// endurePause is how long EvalSha waits between two tries; the client's own have come before.
+const endurePause = 500 * time.Millisecond
+
+// EvalSha insists where asynq gives a deadline, which is where it puts a task back or takes it out of its queue: go-redis
+// gives up at once when a new connection hangs, and the task would stay with nobody until its lease has long been over.
+func (s enduring) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	for {
+		cmd := s.attentive.EvalSha(ctx, sha, keys, args...)
+		if _, bounded := ctx.Deadline(); !bounded || cmd.Err() == nil || !tellsOfAbsence(cmd.Err().Error()) {
+			return cmd
+		}
+		select {
+		case <-ctx.Done():
+			return cmd
+		case <-time.After(endurePause):
+		}
+	}
+}
+
+// Subscribe leaves it to the lookout: a subscription that the worker's own client tries to make again would hold up
+// asynq's shutdown.
+func (s enduring) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
 	return s.lookout.Subscribe(ctx, channels...)
 }
