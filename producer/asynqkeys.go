@@ -13,9 +13,15 @@ import (
 )
 
 // This file is all that producer relies on in the way asynq keeps its tasks in Redis, beyond asynq's own functions: a
-// queue's keys share the hash tag {queue}; a task's hash has a field "state"; waiting tasks are members of the sorted sets
-// scheduled and retry by their Unix time, or of the list pending. TestReschedule and TestWaiting, which look
-// with asynq's own Inspector, fail when a new asynq changes that.
+// queue's keys share the hash tag {queue}; the set asynq:queues lists the queues; a task's hash has a field "state"; waiting
+// tasks are members of the sorted sets scheduled and retry by their Unix time, or of the list pending. TestReschedule and
+// TestWaiting, which look with asynq's own Inspector, fail when a new asynq changes that.
+
+// allQueues is the key of the set of all queues.
+const allQueues = "asynq:queues"
+
+// asynqKey is a key that is kept where the task's is.
+func (e entry) asynqKey() string { return "asynq:{" + e.queue + "}:t:" + e.ref.String() }
 
 // moveScript puts a task that waits, in whichever way, among the scheduled ones. asynq has no such call: to delete a task
 // and enqueue it again passes through a moment in which it is nowhere.

@@ -1,10 +1,12 @@
 package worker
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
@@ -75,8 +77,22 @@ func (a *alarms) due(name string, now time.Time) bool {
 	return true
 }
 
-// asynqLog is asynq's log in ours. What asynq calls news is none for an operator.
-type asynqLog struct{ *zap.SugaredLogger }
+// asynqLog is asynq's log in ours. What asynq calls news is none for an operator, and what it says about a Redis that is
+// away has been said once.
+type asynqLog struct {
+	*zap.SugaredLogger
+	health *health
+}
 
 func (l asynqLog) Info(args ...any)  { l.SugaredLogger.Debug(args...) }
+func (l asynqLog) Warn(args ...any)  { l.say(zap.WarnLevel, args) }
+func (l asynqLog) Error(args ...any) { l.say(zap.ErrorLevel, args) }
 func (l asynqLog) Fatal(args ...any) { l.SugaredLogger.Error(args...) }
+
+func (l asynqLog) say(level zapcore.Level, args []any) {
+	line := fmt.Sprint(args...)
+	if l.health.covers(line) {
+		level = zap.DebugLevel
+	}
+	l.SugaredLogger.Log(level, line)
+}

@@ -84,6 +84,8 @@ type Worker struct {
 	metrics *metrics
 	bells   *bells
 	claims  *claims
+	health  *health
+	lookout lookout
 	alarms  alarms
 
 	holds      heldChannels
@@ -140,6 +142,8 @@ func New(cfg Config) (*Worker, error) {
 		redis:   bundled,
 		records: record.New(bundled, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
+		health:  &health{log: cfg.Log},
+		lookout: newLookout(cfg.Redis),
 		random:  rand.Float64,
 		metrics: m,
 		clients: map[string]*lineapi.Client{},
@@ -179,27 +183,24 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	again := map[string]time.Time{}
 	if err := w.attend(ctx, true, again); err != nil {
+		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
 		f.stop()
+		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
-	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
+	w.checkRedis(ctx, w.lookout)
+	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names),
+		zap.Duration("redis_round_trip", roundTrip))
 
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		w.watchHolds(ctx, again)
-		w.checks.Wait()
-	}()
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		w.bells.listen(ctx, w.cfg.Redis)
-	}()
+	var watches sync.WaitGroup
+	watches.Go(func() { w.bells.listen(ctx, w.lookout) })
+	watches.Go(func() { w.health.watch(ctx, w.lookout) })
+	watches.Go(func() { w.watchHolds(ctx, again) })
 	// It lives for the others until it has given back all that it had.
 	lives, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()
@@ -217,8 +218,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		die()
 		<-beating
 		w.leave()
-		<-watching
-		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
+		watches.Wait()
+		w.checks.Wait()
+		w.lookout.close() // not before asynq has ended, which panics without it
 	}()
 	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
