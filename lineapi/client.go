@@ -1,6 +1,7 @@
 package lineapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -40,7 +41,7 @@ type Client struct {
 	token   TokenSource
 	origins map[endpoint.Host]string
 	http    *http.Client
-	permit  Permit // nil: no request needs one
+	permit  func(context.Context, endpoint.Endpoint) (time.Duration, error) // nil: nobody is asked
 }
 
 // New checks cfg and makes a client of it, without any request.

@@ -7,20 +7,17 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
-// Permit is asked directly before a request goes to LINE: for every page of a list, and for every request of several. A
-// wait above zero, or an error, means that the request must not be made now.
-type Permit func(ctx context.Context, e endpoint.Endpoint) (wait time.Duration, err error)
-
-// Paced returns a client that asks for a permit before each request, with the same token source and connections. A request
-// whose turn comes later fails as [RateLimited], Unsent, with RetryAfter set; one for which no permit could be asked
-// fails as [Network], Unsent. Requests for tokens are not paced.
-func (c *Client) Paced(p Permit) *Client {
+// Paced returns a copy of the client that asks permit directly before each request that goes to LINE: each page of a list,
+// each request of a call of several, when its token is at hand. permit may block; a wait above zero or an error of it keeps
+// the request from being sent. The call then fails with [RateLimited] and the wait in RetryAfter, or with [Network]; both
+// are Unsent. permit's error must not hold a secret. The copy shares token source and HTTP client; requests that the token
+// source makes aren't asked for.
+func (c *Client) Paced(permit func(ctx context.Context, e endpoint.Endpoint) (time.Duration, error)) *Client {
 	paced := *c
-	paced.permit = p
+	paced.permit = permit
 	return &paced
 }
 
-// mayGo asks for the permit of one request.
 func (c *Client) mayGo(ctx context.Context, e endpoint.Endpoint) error {
 	if c.permit == nil {
 		return nil
@@ -30,10 +27,8 @@ func (c *Client) mayGo(ctx context.Context, e endpoint.Endpoint) error {
 	case err != nil:
 		return &Error{Operation: e.Operation, Reason: Network, Unsent: true, Message: "no permit to send", Err: err}
 	case wait > 0:
-		return &Error{
-			Operation: e.Operation, Reason: RateLimited, Unsent: true, RetryAfter: wait,
-			Message: "not sent: its turn within LINE's limits comes later",
-		}
+		return &Error{Operation: e.Operation, Reason: RateLimited, Unsent: true, RetryAfter: wait,
+			Message: "it is not this request's turn within LINE's rate limit"}
 	}
 	return nil
 }
