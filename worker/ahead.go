@@ -10,10 +10,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 )
 
-// asynq fetches one task per round trip to Redis, so its rate falls with the distance. This file lets it fetch several,
-// and is, with isDequeue and isForward, all that worker relies on in the way asynq keeps a queue: the keys that its own
-// dequeue takes, the fields state and pending_since of a task's hash, and what its requeue does. TestFetchIsAsynqs fails
-// when a new asynq changes that.
+// asynq fetches one task per round trip to Redis, so its rate falls with the distance. This file lets it fetch several.
 
 // fetchScript does for up to so many tasks what asynq's dequeue does for one.
 //
@@ -71,6 +68,8 @@ type ahead struct {
 	rdb   redis.UniversalClient
 	queue string
 	most  int
+	// claims has every task that was fetched.
+	claims *claims
 
 	mu      sync.Mutex
 	count   int // of the next fetch
@@ -86,8 +85,8 @@ type ahead struct {
 type fetched struct{ id, message string }
 
 // newAhead fetches for a Server of so many slots: not so many that the last of them would have to wait long.
-func newAhead(rdb redis.UniversalClient, queue string, slots int) *ahead {
-	return &ahead{rdb: rdb, queue: queue, most: max(1, min(maxAhead, slots/4)), count: 1}
+func newAhead(rdb redis.UniversalClient, queue string, slots int, claims *claims) *ahead {
+	return &ahead{rdb: rdb, queue: queue, claims: claims, most: max(1, min(maxAhead, slots/4)), count: 1}
 }
 
 // next answers asynq's dequeue: with a task that has been fetched already, or the first of those that now are.
@@ -123,6 +122,7 @@ func (a *ahead) fetch(ctx context.Context, keys []string, args []any) error {
 	}
 	a.tasks = make([]fetched, 0, len(got)/2)
 	for i := 0; i+1 < len(got); i += 2 {
+		a.claims.add(a.queue, got[i])
 		a.tasks = append(a.tasks, fetched{got[i], got[i+1]})
 	}
 	if len(a.tasks) == a.count {
@@ -172,6 +172,9 @@ func (a *ahead) giveBack(ctx context.Context) {
 	}
 	a.tasks, a.count = nil, max(1, a.count/2)
 	if giveBackScript.Run(ctx, a.rdb, a.keys, args...).Err() == nil {
+		for _, id := range args[2:] {
+			a.claims.remove(a.queue, id.(string))
+		}
 		a.rdb.Publish(ctx, tasks.Bell, a.queue)
 	}
 }

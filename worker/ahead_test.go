@@ -71,7 +71,7 @@ func TestFetchIsAsynqs(t *testing.T) {
 		})))
 		<-held
 		keys, prefix := asynqKeys("ours")
-		a := newAhead(rdb, "ours", 64)
+		a := newAhead(rdb, "ours", 64, newClaims(nil))
 		require.NoError(t, a.fetch(t.Context(), keys, []any{time.Now().Add(lease).Unix(), prefix}))
 		require.Len(t, a.tasks, 1)
 		fetched := keptOf(t, rdb, "ours", "1")
@@ -114,7 +114,7 @@ func TestFetchAhead(t *testing.T) {
 		}
 		t.Run("all come once, in their order", func(t *testing.T) {
 			ids := fill(t, 300)
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			for _, id := range ids {
 				require.Equal(t, "message "+id, next(t, a))
 			}
@@ -125,7 +125,7 @@ func TestFetchAhead(t *testing.T) {
 		})
 		t.Run("what is left goes back in front", func(t *testing.T) {
 			fill(t, 10)
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			a.count = 5
 			require.Equal(t, "message 0", next(t, a))
 			require.Equal(t, "message 1", next(t, a))
@@ -145,7 +145,7 @@ func TestFetchAhead(t *testing.T) {
 		})
 		t.Run("no slot in time", func(t *testing.T) {
 			fill(t, 10)
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			a.count = 8
 			require.Equal(t, "message 0", next(t, a))
 			require.Eventually(t, func() bool { return rdb.LLen(ctx, keys[0]).Val() == 9 }, time.Minute, time.Millisecond)
@@ -158,14 +158,14 @@ func TestFetchAhead(t *testing.T) {
 		t.Run("a paused queue", func(t *testing.T) {
 			fill(t, 3)
 			require.NoError(t, rdb.Set(ctx, keys[1], 1, 0).Err())
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			assert.Empty(t, next(t, a))
 			assert.EqualValues(t, 3, rdb.LLen(ctx, keys[0]).Val())
 		})
 		t.Run("an id whose task was deleted", func(t *testing.T) {
 			fill(t, 3)
 			require.NoError(t, rdb.Del(ctx, prefix+"1").Err())
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			a.count = 5
 			assert.Equal(t, "message 0", next(t, a))
 			assert.Equal(t, "message 2", next(t, a))
@@ -174,7 +174,7 @@ func TestFetchAhead(t *testing.T) {
 		})
 		t.Run("what somebody else has recovered stays his", func(t *testing.T) {
 			fill(t, 3)
-			a := newAhead(rdb, "q", 64)
+			a := newAhead(rdb, "q", 64, newClaims(nil))
 			a.count = 3
 			require.Equal(t, "message 0", next(t, a))
 			require.NoError(t, rdb.LRem(ctx, keys[2], 0, "1").Err())
@@ -192,7 +192,7 @@ func TestAPauseStopsWhatIsFetched(t *testing.T) {
 			redis.NewCmdResult("ok", nil),                                        // give back
 			redis.NewCmdResult([]any{}, nil),                                     // fetch: paused
 		}}
-		a := newAhead(inner, "q", 64)
+		a := newAhead(inner, "q", 64, newClaims(nil))
 		a.count = 3
 		keys, prefix := asynqKeys("q")
 		take := func() *redis.Cmd { return a.next(t.Context(), keys, []any{int64(1), prefix}) }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -81,28 +80,29 @@ func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
 	}
 }
 
-// attentive is the Redis client of one asynq Server that works one queue. It relies on two of asynq's scripts, which
-// TestAsynqScripts pins: dequeue, whose first keys are pending and paused and whose first argument is the end of the
-// lease as Unix seconds; and forward, from scheduled or retry to pending, which answers how many it moved.
+// attentive is the Redis client of one asynq Server that works one queue. asynqkeys.go tells what it knows of asynq's
+// scripts.
 type attentive struct {
 	redis.UniversalClient
 	bells *bells
 	queue string
 	bell  <-chan struct{}
 	ahead *ahead
+	// claims are told when asynq lets go of a task.
+	claims *claims
 	// closing ends all waiting and fetching: asynq can't shut a server down that waits.
 	closing <-chan struct{}
 }
-
-// lease is asynq's: how long a task belongs to the server that has fetched it, without a heartbeat.
-const lease = 30 * time.Second
 
 func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if isDequeue(keys) {
 		return a.dequeue(ctx, keys, args)
 	}
 	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	if isForward(keys) {
+	switch {
+	case isAcknowledge(keys):
+		return a.claims.acknowledged(a.queue, cmd, args)
+	case isForward(keys):
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			a.bells.ring(a.queue)
 		}
@@ -124,13 +124,4 @@ func (a *attentive) dequeue(ctx context.Context, keys []string, args []any) *red
 		return cmd
 	}
 	return a.ahead.next(ctx, keys, append([]any{time.Now().Add(lease).Unix()}, args[1:]...))
-}
-
-func isDequeue(keys []string) bool {
-	return len(keys) == 4 && strings.HasSuffix(keys[0], ":pending") && strings.HasSuffix(keys[1], ":paused")
-}
-
-func isForward(keys []string) bool {
-	return len(keys) == 2 && strings.HasSuffix(keys[1], ":pending") &&
-		(strings.HasSuffix(keys[0], ":scheduled") || strings.HasSuffix(keys[0], ":retry"))
 }

@@ -88,10 +88,7 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 			break
 		}
 		v.Evidence = record.Lost
-		switch a.endpoint.Class {
-		case endpoint.OneShot, endpoint.Destructive, endpoint.NotRepeatable:
-			v.Final = true
-		}
+		v.Final = !a.endpoint.Class.Repeatable()
 	default:
 		v.Final, v.AfterOpen = true, afterOpen(a.endpoint.Class, e.Status)
 		if a.endpoint.Class != endpoint.Read {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/tasks"
@@ -88,7 +87,8 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	for range n {
 		rdb := &attentive{
 			UniversalClient: f.w.redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
-			ahead: newAhead(f.w.cfg.Redis, queue, f.concurrency(l)), closing: c.closing,
+			ahead:  newAhead(f.w.cfg.Redis, queue, f.concurrency(l), f.w.claims),
+			claims: f.w.claims, closing: c.closing,
 		}
 		c.ahead = append(c.ahead, rdb.ahead)
 		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
@@ -106,7 +106,7 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 			RetryDelayFunc:  retryDelay,
 			IsFailure:       isFailure,
 		})
-		if err := server.Start(asynq.HandlerFunc(f.w.handle)); err != nil {
+		if err := server.Start(asynq.HandlerFunc(f.w.claimed)); err != nil {
 			return err
 		}
 		c.servers = append(c.servers, server)
@@ -169,9 +169,9 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 }
 
 // sweep starts the servers of queues that have work or will have it soon, and stops those of queues that have had none
-// for a while. It relies on the names and types of asynq's keys, which TestAsynqKeys pins.
+// for a while.
 func (f *fleet) sweep(ctx context.Context) error {
-	queues, err := f.w.cfg.Redis.SMembers(ctx, "asynq:queues").Result()
+	queues, err := f.w.cfg.Redis.SMembers(ctx, asynqQueues).Result()
 	if err != nil {
 		return err
 	}
@@ -206,35 +206,6 @@ func (f *fleet) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now time.Time) (bool, error) {
-	prefix := "asynq:{" + queue + "}:"
-	var lists []*redis.IntCmd
-	var due []*redis.ZSliceCmd
-	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, name := range []string{"pending", "active"} {
-			lists = append(lists, p.LLen(ctx, prefix+name))
-		}
-		for _, name := range []string{"scheduled", "retry"} {
-			due = append(due, p.ZRangeWithScores(ctx, prefix+name, 0, 0))
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	for _, l := range lists {
-		if l.Val() > 0 {
-			return true, nil
-		}
-	}
-	for _, d := range due {
-		if first := d.Val(); len(first) > 0 && int64(first[0].Score) <= now.Add(soon).Unix() {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // retryDelay is asynq's question when a task shall come again. A task whose worker died comes at once: its record knows

@@ -220,7 +220,7 @@ func TestAttentive(t *testing.T) {
 	setUp := func(answers ...*redis.Cmd) (*attentive, *scripted, *bells, chan struct{}) {
 		b, inner, closing := newBells(func(string) bool { return true }), &scripted{answers: answers}, make(chan struct{})
 		return &attentive{
-			UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), ahead: newAhead(inner, "q", 64),
+			UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), ahead: newAhead(inner, "q", 64, newClaims(nil)),
 			closing: closing,
 		}, inner, b, closing
 	}

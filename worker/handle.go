@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
-	"github.com/lineq/lineq/lineapi/endpoint"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
 )
@@ -87,7 +86,9 @@ func (w *Worker) decode(ctx context.Context, t *asynq.Task) (*job, error) {
 	e, err := tasks.Decode(tasks.Kind(t.Type()), t.Payload())
 	if err != nil {
 		if errors.Is(err, tasks.ErrNewerVersion) || errors.Is(err, tasks.ErrUnknownKind) {
-			w.log.Warn("task left for a newer worker", zap.String("task_id", id), zap.Error(err))
+			if w.alarms.due("newer "+t.Type(), time.Now()) {
+				w.log.Warn("tasks left for a newer worker", zap.String("task_id", id), zap.Error(err))
+			}
 			return nil, &postponed{delay: foreignDelay, reason: err.Error()}
 		}
 		return nil, w.unreadable(ctx, t, id, queue, err)
@@ -124,7 +125,7 @@ func (w *Worker) unreadable(ctx context.Context, t *asynq.Task, id, queue string
 		return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)
 	}
 	begun, err := w.records.Begin(ctx, record.Attempt{
-		Ref: ref, Kind: tasks.Kind(t.Type()), Queue: queue, Repeatable: true,
+		Ref: ref, Kind: tasks.Kind(t.Type()), Queue: queue, Repeatable: true, Worker: w.id,
 	})
 	if err != nil {
 		return &postponed{delay: redisDelay, reason: err.Error()}
@@ -178,7 +179,7 @@ func (w *Worker) permit(ctx context.Context, j *job) error {
 func (w *Worker) begin(ctx context.Context, j *job) (*record.Begun, error) {
 	begun, err := w.records.Begin(ctx, record.Attempt{
 		Ref: j.ref, Kind: j.Task.Kind(), Queue: j.queue, Hash: j.hash, Timeout: j.policy.CallTimeout,
-		Repeatable: repeatable(j), Deadline: j.Deadline,
+		Repeatable: repeatable(j), Deadline: j.Deadline, Worker: w.id,
 	})
 	if err != nil {
 		return nil, &postponed{delay: redisDelay, reason: err.Error()}
@@ -199,14 +200,8 @@ func (w *Worker) begin(ctx context.Context, j *job) (*record.Begun, error) {
 
 // repeatable tells whether a task may be called again after an attempt whose answer was lost.
 func repeatable(j *job) bool {
-	if j.Task.Kind() == tasks.KindPublishRichMenu {
-		return true // it looks at LINE for what the lost attempt did
-	}
-	switch j.policy.Endpoint.Class {
-	case endpoint.OneShot, endpoint.NotRepeatable, endpoint.Destructive:
-		return false
-	}
-	return true
+	// Publishing looks at LINE for what the lost attempt did.
+	return j.Task.Kind() == tasks.KindPublishRichMenu || j.policy.Endpoint.Class.Repeatable()
 }
 
 // call calls LINE, within the time that begin was told.

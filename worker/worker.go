@@ -30,6 +30,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -40,6 +41,9 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker.
 	Channels map[string]*lineapi.Client
+	// Limits are the rates that the channels keep at LINE, all workers on one Redis together. The zero value keeps those
+	// that LINE publishes.
+	Limits limit.Limits
 	// Gate makes requests wait for LINE's limits, and for held channels. Nil: nothing waits.
 	Gate Gate
 	// Log gets one line per outcome. Nil: silent.
@@ -76,10 +80,12 @@ type Gate interface {
 // Worker sends. Make it with New, and Run it once.
 type Worker struct {
 	cfg     Config
+	id      string // of this worker, random
 	log     *zap.Logger
 	redis   redis.UniversalClient // Config.Redis, for what every send needs
 	records *record.Store
 	bells   *bells
+	claims  *claims
 	alarms  alarms
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
@@ -118,12 +124,14 @@ func New(cfg Config) (*Worker, error) {
 	bundled := inBundles(cfg.Redis)
 	w := &Worker{
 		cfg:     cfg,
+		id:      newWorkerID(),
 		log:     cfg.Log,
 		redis:   bundled,
 		records: record.New(bundled, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		random:  rand.Float64,
 	}
+	w.claims = newClaims(w.takenAway)
 	w.sends, w.stopSends = context.WithCancel(context.Background())
 	return w, nil
 }
@@ -153,18 +161,29 @@ func (w *Worker) Run(ctx context.Context) error {
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
-	w.log.Info("worker started", zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
+	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
 
 	listening := make(chan struct{})
 	go func() {
 		defer close(listening)
 		w.bells.listen(ctx, w.cfg.Redis)
 	}()
+	// It lives for the others until it has given back all that it had.
+	lives, die := context.WithCancel(context.WithoutCancel(ctx))
+	defer die()
+	beating := make(chan struct{})
+	go func() {
+		defer close(beating)
+		w.beatUntil(lives)
+	}()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
 		f.stop()
+		die()
+		<-beating
+		w.leave()
 		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
 	}()
 	<-ctx.Done()

@@ -23,6 +23,7 @@ type workerCommand struct {
 	RetainFailed time.Duration `default:"168h" help:"How long those of all other outcomes are kept."`
 	logFlags
 	lineFlags
+	limitFlags
 	redisFlag
 }
 
@@ -43,6 +44,8 @@ channels of the file of --config:
         channel_id: "1234567890"
         secret_file: /run/secrets/news
 
+` + limitsHelp + `
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -61,13 +64,17 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	limits, err := c.limits(a, c.lineFlags, clients)
+	if err != nil {
+		return err
+	}
 	rdb, err := openRedis(ctx, c.Redis, worker.RedisOptions)
 	if err != nil {
 		return err
 	}
 	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
-		Redis: rdb, Channels: clients, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
+		Redis: rdb, Channels: clients, Limits: limits, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},
 	})
 	if err != nil {
