@@ -77,7 +77,7 @@ func (b *bundling) send(ctx context.Context, cmd redis.Cmder) error {
 
 	select {
 	case <-mine.back:
-		if isForLater(cmd.Err()) {
+		if err := cmd.Err(); err != nil && isForLater(err) {
 			return b.Process(ctx, cmd)
 		}
 		return nil
