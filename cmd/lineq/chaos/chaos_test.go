@@ -119,6 +119,7 @@ func TestChaos(t *testing.T) {
 	for _, c := range r.channels {
 		followers.Go(func() { r.journal.follow(following, c.name) })
 	}
+	followers.Go(func() { r.progress(following) })
 	var flow sync.WaitGroup
 	flow.Go(func() { r.app.send(ctx) })
 	flow.Go(func() { r.misfortune(ctx, r.random(2), r.random(3)) })

@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -55,15 +56,25 @@ func (r *run) misfortune(ctx context.Context, workers, redis *rand.Rand) {
 	tracks.Wait()
 }
 
-// track does one event after the other, with rests between that fill most of the form's window.
+// lastEvent is the part of the sends that is decided when the last event comes, so that all events meet full queues,
+// however fast the machine is.
+const lastEvent = 0.85
+
+// track does one event after the other, at moments that are drawn as parts of the sends decided by then.
 func (r *run) track(
 	ctx context.Context, of map[event]int, random *rand.Rand, do func(context.Context, event, *rand.Rand) error,
 ) {
 	events := draw(of, random)
-	rest := r.form.window / time.Duration(len(events)+1)
-	for _, e := range events {
-		if !pause(ctx, between(random, rest/3, rest)) {
-			return
+	moments := make([]float64, len(events))
+	for i := range moments {
+		moments[i] = lastEvent * random.Float64()
+	}
+	slices.Sort(moments)
+	for i, e := range events {
+		for r.journal.decided() < moments[i] {
+			if !pause(ctx, followPause) {
+				return
+			}
 		}
 		r.note("%s", e)
 		if err := do(ctx, e, random); err != nil && ctx.Err() == nil {

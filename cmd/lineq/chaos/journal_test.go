@@ -15,8 +15,10 @@ type journal struct {
 	run     *run
 	records *record.Store
 
+	all int // ordinary and refused sends
+
 	mu   sync.Mutex
-	left int // ordinary and refused sends of which no line has come
+	left int // of them, those of which no line has come
 }
 
 // followPause is how long the journal waits when it has read all there is.
@@ -64,3 +66,6 @@ func (j *journal) undecided() int {
 	defer j.mu.Unlock()
 	return j.left
 }
+
+// decided is the part of the sends that have an outcome.
+func (j *journal) decided() float64 { return 1 - float64(j.undecided())/float64(j.all) }

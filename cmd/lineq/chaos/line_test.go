@@ -134,7 +134,7 @@ func faults() (all []fault) {
 			fault{Kind: linesim.FaultAcceptCut, Operation: operation, Share: 0.03},
 			// Above the time that a call is given, so the answer is lost.
 			fault{Kind: linesim.FaultDelay, Operation: operation, Share: 0.001, Delay: (11 * time.Second).String()},
-			fault{Kind: linesim.FaultDelay, Operation: operation, Share: 0.03, Delay: (200 * time.Millisecond).String()},
+			fault{Kind: linesim.FaultDelay, Operation: operation, Share: 0.04, Delay: (200 * time.Millisecond).String()},
 		)
 	}
 	return all

@@ -28,7 +28,7 @@ type recovery struct {
 	longest time.Duration
 }
 
-// lookPause is the precision of the measurement.
+// The precision of the measurement is a twentieth of what is measured, and lookPause at best.
 const lookPause = 200 * time.Millisecond
 
 // watch follows what is active now. It returns at once.
@@ -64,7 +64,7 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 					delete(attempts, ref)
 				}
 			}
-			if !pause(ctx, lookPause) {
+			if !pause(ctx, max(lookPause, time.Since(killed)/20)) {
 				return
 			}
 		}

@@ -138,9 +138,10 @@ func (r *run) start(ctx context.Context) error {
 	r.journal = &journal{run: r, records: record.New(own, record.Retention{})}
 	for _, s := range r.plan.sends {
 		if s.role != operated {
-			r.journal.left++
+			r.journal.all++
 		}
 	}
+	r.journal.left = r.journal.all
 	r.recovery = &recovery{run: r, q: r.direct, records: r.journal.records}
 
 	if err := r.writeConfig(); err != nil {
@@ -213,6 +214,19 @@ func (r *run) startLine(ctx context.Context) error {
 		return err
 	}
 	return r.line.control(ctx, http.MethodPut, "/faults", faults(), nil)
+}
+
+// progress writes down, and in the full form also says, how far the run is, until ctx ends.
+func (r *run) progress(ctx context.Context) {
+	const often = 15 * time.Second
+	for began := time.Now(); pause(ctx, often); {
+		text := fmt.Sprintf("%s: %d of %d sends are decided", time.Since(began).Round(time.Second),
+			r.journal.all-r.journal.undecided(), r.journal.all)
+		r.note("%s", text)
+		if r.form.name == full.name {
+			fmt.Println("chaos:", text)
+		}
+	}
 }
 
 // settled waits until everything has an outcome, or the run's time is over.
