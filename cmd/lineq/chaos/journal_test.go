@@ -17,8 +17,10 @@ type journal struct {
 
 	all int // ordinary and refused sends
 
-	mu   sync.Mutex
-	left int // of them, those of which no line has come
+	mu         sync.Mutex
+	left       int           // of them, those of which no line has come
+	last       time.Time     // when a line came last
+	standstill time.Duration // the longest time between two lines, while most is still to be decided
 }
 
 // followPause is how long the journal waits when it has read all there is.
@@ -50,6 +52,11 @@ func (j *journal) enter(l record.Line) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	now := time.Now()
+	if !j.last.IsZero() && float64(j.left) > (1-lastEvent)*float64(j.all) {
+		j.standstill = max(j.standstill, now.Sub(j.last))
+	}
+	j.last = now
 	if s.logged.lines == 0 {
 		close(s.decided)
 		if s.role != operated {

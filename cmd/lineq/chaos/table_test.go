@@ -79,6 +79,7 @@ func (r *run) table(v *verdict, e *evidence, took time.Duration) string {
 	r.recovery.mu.Lock()
 	row("longest recovery", "%s, of %d tasks of dead workers", r.recovery.longest.Round(100*time.Millisecond), r.recovery.tasks)
 	r.recovery.mu.Unlock()
+	row("longest standstill", "%s, Redis's absence included", r.journal.standstill.Round(100*time.Millisecond))
 	w.Flush()
 	return b.String()
 }
