@@ -43,7 +43,7 @@ import (
 // Config is what a Worker needs.
 type Config struct {
 	// Redis carries the queues and the records. Make it with [RedisOptions]: go-redis's own settings let a short
-	// absence of Redis run tasks twice. It stays the caller's.
+	// absence of Redis run tasks twice. It stays the caller's; New adds a hook to it.
 	Redis redis.UniversalClient
 	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker.
 	Channels map[string]*lineapi.Client
@@ -135,6 +135,7 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
 	}
+	cfg.Redis.AddHook(handshake{})
 	w := &Worker{
 		cfg:     cfg,
 		id:      newWorkerID(),
