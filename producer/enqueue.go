@@ -222,9 +222,11 @@ func (c *Client) reserve(ctx context.Context, entries []entry, which []int, tick
 		reservations[k] = record.Reservation{Ref: e.ref, Kind: e.kind, Queue: e.queue, Hash: e.hash}
 	}
 	var reserved []record.Reserved
-	err := within(ctx, func() error {
+	var handed []bool
+	err := within(ctx, func() (err error) {
 		reserved = c.records.Reserve(ctx, reservations)
-		return nil
+		handed, err = c.handedOn(ctx, reservations, reserved)
+		return err
 	})
 	var open []int
 	for k, i := range which {
@@ -238,6 +240,8 @@ func (c *Client) reserve(ctx context.Context, entries []entry, which []int, tick
 			errs[i] = fmt.Errorf("%s: %w", entries[i].ref.ID, ErrIDReused)
 		case reserved[k].Outcome != "":
 			tickets[i].Queue, tickets[i].State, tickets[i].Duplicate = reserved[k].Queue, tasks.StateDone, true
+		case handed[k]:
+			tickets[i].Queue, tickets[i].Duplicate = reserved[k].Queue, true
 		default:
 			entries[i].queue, tickets[i].Queue = reserved[k].Queue, reserved[k].Queue
 			open = append(open, i)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/tasks"
@@ -18,7 +17,7 @@ import (
 // work, so that a hundred quiet channels cost nothing.
 type fleet struct {
 	w *Worker
-	// perPush is how many servers one push queue gets: a Server fetches one task per round trip to Redis.
+	// perPush is how many servers one push queue gets: a Server fetches once per round trip to Redis.
 	perPush int
 	running map[string]*crew
 	foreign map[string]bool // queues of channels that nobody here has, told of once
@@ -27,6 +26,7 @@ type fleet struct {
 // crew is the servers of one queue.
 type crew struct {
 	servers []*asynq.Server
+	ahead   []*ahead // of each
 	closing chan struct{}
 	idle    time.Time // since when; zero: it has work
 }
@@ -45,7 +45,7 @@ func newFleet(w *Worker, perPush int) *fleet {
 
 // serversFor is how many servers reach LINE's 2,000 pushes a second at this distance from Redis.
 func serversFor(roundTrip time.Duration) int {
-	n := int(2000*roundTrip/time.Second) + 1
+	n := int(2000/maxAhead*roundTrip/time.Second) + 1
 	return min(n, 8)
 }
 
@@ -86,9 +86,11 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	f.running[queue] = c
 	for range n {
 		rdb := &attentive{
-			UniversalClient: f.w.cfg.Redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
-			closing: c.closing,
+			UniversalClient: f.w.redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
+			ahead:  newAhead(f.w.cfg.Redis, queue, f.concurrency(l), f.w.claims),
+			claims: f.w.claims, closing: c.closing,
 		}
+		c.ahead = append(c.ahead, rdb.ahead)
 		server := asynq.NewServerFromRedisClient(enduring{rdb, f.w.lookout}, asynq.Config{
 			Concurrency: f.concurrency(l),
 			Queues:      map[string]int{queue: 1},
@@ -104,7 +106,7 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 			RetryDelayFunc:  retryDelay,
 			IsFailure:       isFailure,
 		})
-		if err := server.Start(asynq.HandlerFunc(f.w.handle)); err != nil {
+		if err := server.Start(asynq.HandlerFunc(f.w.claimed)); err != nil {
 			return err
 		}
 		c.servers = append(c.servers, server)
@@ -123,6 +125,9 @@ func (f *fleet) halt(queue string) {
 func (c *crew) halt() {
 	close(c.closing)
 	var all sync.WaitGroup
+	for _, a := range c.ahead {
+		all.Go(a.close)
+	}
 	for _, s := range c.servers {
 		all.Go(s.Shutdown)
 	}
@@ -164,9 +169,9 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 }
 
 // sweep starts the servers of queues that have work or will have it soon, and stops those of queues that have had none
-// for a while. It relies on the names and types of asynq's keys, which TestAsynqKeys pins.
+// for a while.
 func (f *fleet) sweep(ctx context.Context) error {
-	queues, err := f.w.cfg.Redis.SMembers(ctx, "asynq:queues").Result()
+	queues, err := f.w.cfg.Redis.SMembers(ctx, asynqQueues).Result()
 	if err != nil {
 		return err
 	}
@@ -201,35 +206,6 @@ func (f *fleet) sweep(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now time.Time) (bool, error) {
-	prefix := "asynq:{" + queue + "}:"
-	var lists []*redis.IntCmd
-	var due []*redis.ZSliceCmd
-	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, name := range []string{"pending", "active"} {
-			lists = append(lists, p.LLen(ctx, prefix+name))
-		}
-		for _, name := range []string{"scheduled", "retry"} {
-			due = append(due, p.ZRangeWithScores(ctx, prefix+name, 0, 0))
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	for _, l := range lists {
-		if l.Val() > 0 {
-			return true, nil
-		}
-	}
-	for _, d := range due {
-		if first := d.Val(); len(first) > 0 && int64(first[0].Score) <= now.Add(soon).Unix() {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // retryDelay is asynq's question when a task shall come again. A task whose worker died comes at once: its record knows

@@ -8,7 +8,7 @@
 --         4 retention of a failure, ms     8 kind       9 queue
 -- Fields  k kind  q queue  h hash  s outcome  r reason  e error  i request id  y replayed  n attempts  g generation
 --         f first attempt  b first attempt under the present key  d decided  p progress  c cancel asked for
---         a token of the live attempt  u until when it lives
+--         a token of the live attempt, as "<worker>.<random>"  u until when it lives
 --         o attempts that LINE may have had: tokens of those that can still end, "+" for all that can't
 --         w the same, of before it was run again under another key or without one
 -- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
@@ -43,7 +43,7 @@ if token then
   local left = tonumber(live) - now
   if left > 0 then return {'busy', ms(left)} end
   -- The run that opened it died or froze; whether LINE has the request, nobody knows.
-  if #open < 200 then
+  if #open < 350 then
     open = open .. token .. ','
   elseif not string.find(open, '+', 1, true) then
     open = open .. '+'

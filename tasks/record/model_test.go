@@ -42,7 +42,7 @@ type model struct {
 	class endpoint.Class
 	now   time.Duration // since the beginning
 
-	runs [3]*run // nil: nothing begun
+	runs [3]*run // one of each worker, whose id is the index; nil: nothing begun
 
 	acceptedAt map[string]time.Duration // LINE's memory: when it first accepted each retry key
 	done       map[string]int           // how often LINE did the task, by key
@@ -66,14 +66,15 @@ func checkOnce(t *rapid.T, rdb redis.UniversalClient) {
 		acceptedAt: map[string]time.Duration{}, done: map[string]int{}, doubtful: map[string]bool{},
 	}
 	t.Repeat(map[string]func(*rapid.T){
-		"begin":  m.begin,
-		"call":   m.call,
-		"end":    m.end,
-		"die":    m.die,
-		"wait":   m.wait,
-		"cancel": m.cancel,
-		"reopen": m.reopen,
-		"":       m.check,
+		"begin":   m.begin,
+		"call":    m.call,
+		"end":     m.end,
+		"die":     m.die,
+		"abandon": m.abandon,
+		"wait":    m.wait,
+		"cancel":  m.cancel,
+		"reopen":  m.reopen,
+		"":        m.check,
 	})
 }
 
@@ -94,7 +95,7 @@ func (m *model) pick(t *rapid.T, wanted func(*run) bool) int {
 func (m *model) begin(t *rapid.T) {
 	i := m.pick(t, func(r *run) bool { return r == nil })
 	a := m.sheet.attempt()
-	a.Repeatable = m.class == endpoint.RetryKey
+	a.Repeatable, a.Worker = m.class == endpoint.RetryKey, strconv.Itoa(i)
 	b := m.sheet.beginAs(a)
 	if b.Verdict != record.Go {
 		return
@@ -164,6 +165,13 @@ func (m *model) end(t *rapid.T) {
 // die leaves an attempt behind that nobody will hear of.
 func (m *model) die(t *rapid.T) {
 	m.runs[m.pick(t, func(r *run) bool { return r != nil })] = nil
+}
+
+// abandon takes some workers for dead, whether they are or not. What they do later is told late.
+func (m *model) abandon(t *rapid.T) {
+	living := rapid.SliceOfDistinct(rapid.SampledFrom([]string{"0", "1", "2"}), rapid.ID).Draw(t, "living")
+	_, err := m.sheet.store.Abandon(t.Context(), m.sheet.ref, living)
+	require.NoError(t, err)
 }
 
 func (m *model) wait(t *rapid.T) {

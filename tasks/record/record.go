@@ -7,14 +7,12 @@
 package record
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	_ "embed"
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -38,12 +36,16 @@ var cancelLua string
 //go:embed reopen.lua
 var reopenLua string
 
+//go:embed abandon.lua
+var abandonLua string
+
 var (
 	beginScript   = redis.NewScript(beginLua)
 	endScript     = redis.NewScript(endLua)
 	reserveScript = redis.NewScript(reserveLua)
 	cancelScript  = redis.NewScript(cancelLua)
 	reopenScript  = redis.NewScript(reopenLua)
+	abandonScript = redis.NewScript(abandonLua)
 )
 
 // Retention is how long a decided task's record is kept. A record that isn't decided stays.
@@ -69,30 +71,6 @@ func New(rdb redis.UniversalClient, retention Retention) *Store {
 	return &Store{rdb, retention}
 }
 
-// Ref names a task: ids are unique within their channel.
-type Ref struct {
-	Channel, ID string
-}
-
-// String is channel and id with a colon between; a channel's name has none.
-func (r Ref) String() string { return r.Channel + ":" + r.ID }
-
-// ParseRef is the reverse of String.
-func ParseRef(s string) (Ref, error) {
-	channel, id, _ := strings.Cut(s, ":")
-	if err := cmp.Or(tasks.CheckChannel(channel), tasks.CheckID(id)); err != nil {
-		return Ref{}, err
-	}
-	return Ref{channel, id}, nil
-}
-
-// Key is where Redis keeps the record.
-func (r Ref) Key() string { return r.key() }
-
-func (r Ref) key() string     { return "lineq:{" + r.Channel + ":t:" + r.ID + "}" }
-func (r Ref) payload() string { return r.key() + ":payload" }
-func (r Ref) data() string    { return r.key() + ":data" }
-
 // Hash is a fingerprint of a task's content, see tasks.Envelope.Hash. The record keeps its first half. The zero value is
 // of content that can't be read; it isn't compared.
 type Hash = [32]byte
@@ -114,6 +92,9 @@ type Attempt struct {
 	// Repeatable tells whether the call may be made again after one whose answer was lost.
 	Repeatable bool
 	Deadline   time.Time // zero: none
+	// Worker is the id of the worker that makes the attempt, for Abandon; letters and digits. Empty: nobody can give the
+	// attempt up before its time is over.
+	Worker string
 }
 
 // Verdict is Begin's answer.
@@ -157,7 +138,7 @@ const attemptMargin = 2 * time.Second
 // may not be repeated any more, or the deadline has passed, Begin decides. While Redis doesn't answer, Begin and End try
 // again until the deadline of ctx, if it has one.
 func (s *Store) Begin(ctx context.Context, a Attempt) (Begun, error) {
-	token := newToken()
+	token := newToken(a.Worker)
 	deadline := int64(0)
 	if !a.Deadline.IsZero() {
 		deadline = a.Deadline.UnixMilli()
@@ -228,10 +209,14 @@ func decision(v []string) Decision {
 	}
 }
 
-func newToken() string {
+// newToken is random, behind the id of the worker where there is one.
+func newToken(worker string) string {
 	var b [6]byte
 	rand.Read(b[:])
-	return hex.EncodeToString(b[:])
+	if worker != "" {
+		worker += "."
+	}
+	return worker + hex.EncodeToString(b[:])
 }
 
 func flag(b bool) string {

@@ -26,7 +26,7 @@ if ARGV[2] == 'keyed' and since and now - since <= tonumber(ARGV[1]) then
 end
 -- What LINE may have had from before stays on record: a refusal of the new attempt says nothing about it.
 former = former .. open
-if #former > 200 then former = '+' end
+if #former > 350 then former = '+' end
 redis.call('HSET', key, 'w', former)
 redis.call('HDEL', key, 'o', 'b')
 redis.call('HINCRBY', key, 'g', 1)
