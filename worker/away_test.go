@@ -56,7 +56,8 @@ func assertQuiet(t *testing.T, logs *observer.ObservedLogs, absences int) {
 	assert.Equal(t, absences, said(logs, redisIsAway))
 	assert.Equal(t, absences, said(logs, redisIsBack))
 	for _, e := range logs.All() {
-		if e.Level >= zapcore.WarnLevel && !strings.HasPrefix(e.Message, redisIsAway) {
+		handedOn := strings.HasPrefix(e.Message, "tasks that no worker had were handed on") // those whose fetch got no answer
+		if e.Level >= zapcore.WarnLevel && !strings.HasPrefix(e.Message, redisIsAway) && !handedOn {
 			assert.Fail(t, "said aloud", "%s %s %v", e.LoggerName, e.Message, e.ContextMap())
 		}
 		assert.NotContains(t, fmt.Sprint(e.Message, e.ContextMap()), secretText)

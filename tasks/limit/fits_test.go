@@ -41,7 +41,8 @@ type stall struct {
 // jump sets Redis's clock.
 type jump struct{ at, by time.Duration }
 
-const planSpan = time.Second
+// planSpan is enough for a bucket to be drained and refilled.
+const planSpan = 600 * time.Millisecond
 
 func drawPlan(t *rapid.T) plan {
 	p := plan{

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// askAhead is how long before the last slot in hand the next are asked for, beside the way to Redis and back.
-	askAhead = 10 * time.Millisecond
+	// askAhead is how long before the last slot in hand the next are asked for, beside twice the way to Redis and back.
+	askAhead = 5 * time.Millisecond
 	// leaseTimeout ends a question to a Redis that doesn't answer; those who wait for it get the error.
 	leaseTimeout = 5 * time.Second
 	// minWake keeps the timer from running for each single slot of a fast endpoint.
@@ -174,7 +174,7 @@ func (g *gate) askForMore(now time.Time) (next time.Time) {
 		}
 		most := g.most(50 * time.Millisecond)
 		if p != Urgent {
-			if at := last.Add(-askAhead - g.trip); !last.IsZero() && now.Before(at) {
+			if at := last.Add(-askAhead - 2*g.trip); !last.IsZero() && now.Before(at) {
 				next = earlier(next, at)
 				continue
 			}

@@ -31,7 +31,7 @@ func TestUse(t *testing.T) {
 			t.Run(fmt.Sprintf("%s with %d limiters", e.Operation, limiters), func(t *testing.T) {
 				server := redistest.Start(t, "--appendonly", "no")
 				b := &bucket{limit: e.Limit}
-				const span = 3 * time.Second
+				const span = 2 * time.Second
 				ctx, cancel := context.WithTimeout(t.Context(), span)
 				defer cancel()
 				var all sync.WaitGroup
