@@ -34,6 +34,7 @@ import (
 var (
 	fullFlag = flag.Bool("chaos.full", false, "run the full form")
 	seedFlag = flag.Uint64("chaos.seed", 0, "repeat the run of this seed; 0: a new one")
+	keepFlag = flag.Bool("chaos.keep", false, "keep the logs of a run without violations, too")
 )
 
 // form is the size of a run. Counts are per channel.
@@ -55,7 +56,7 @@ var short = form{
 		workers: map[event]int{killWorker: 3, freezeWorker: 1, rollWorkers: 1, cutWorker: 2},
 		redis:   map[event]int{killRedis: 1, freezeRedis: 1, cutAll: 1},
 	},
-	window: 25 * time.Second, deadline: 6 * time.Minute,
+	window: 25 * time.Second, deadline: 5 * time.Minute,
 }
 
 var full = form{
@@ -65,7 +66,7 @@ var full = form{
 		workers: map[event]int{killWorker: 12, killAll: 2, freezeWorker: 5, rollWorkers: 2, cutWorker: 6},
 		redis:   map[event]int{killRedis: 4, restartRedis: 2, freezeRedis: 3, cutAll: 4},
 	},
-	window: 2 * time.Minute, deadline: 12 * time.Minute,
+	window: 2 * time.Minute, deadline: 10 * time.Minute,
 }
 
 func TestMain(m *testing.M) {
@@ -98,7 +99,7 @@ func TestChaos(t *testing.T) {
 	fmt.Printf("chaos: %s form, seed %d, logs in %s\n", r.form.name, r.seed, r.dir)
 	t.Cleanup(func() {
 		r.close()
-		if !t.Failed() {
+		if !t.Failed() && !*keepFlag {
 			os.RemoveAll(r.dir)
 		}
 	})

@@ -38,6 +38,9 @@ func (r *run) gather(ctx context.Context) (*evidence, error) {
 	if err := r.line.control(ctx, http.MethodPut, "/clock", clock, nil); err != nil {
 		return nil, err
 	}
+	if err := r.line.control(ctx, http.MethodPut, "/limits", map[string]bool{"off": true}, nil); err != nil {
+		return nil, err
+	}
 	if err := each(ctx, r.line, "/ledger/requests", func(a linesim.Accepted) {
 		var message struct{ Text string }
 		_ = json.Unmarshal(a.Messages[0], &message) // LINE has checked it

@@ -140,6 +140,18 @@ func faults() (all []fault) {
 	return all
 }
 
+// unlimited are the operations that LINE allows 60 times an hour, and the run much more often.
+var unlimited = []string{"broadcast", "narrowcast"}
+
+// limits are those that LINE publishes, unlimited operations apart.
+func limits() map[string]any {
+	rates := map[string]any{}
+	for _, operation := range unlimited {
+		rates[operation] = map[string]any{"requests": 0, "per": "1s"}
+	}
+	return map[string]any{"rates": rates}
+}
+
 // publishMenus makes two rich menus for a channel.
 func (l *line) publishMenus(ctx context.Context, c *channel) error {
 	client, err := lineapi.New(lineapi.Config{Token: lineapi.StaticToken(c.token), Origin: l.url, DataOrigin: l.url})

@@ -58,7 +58,7 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 				case first && !now.Live, first && now.Result.Attempts != before:
 					delete(attempts, ref)
 				case now.Result.Attempts > before, now.Result.Outcome == tasks.OutcomeUnknown:
-					v.count(time.Since(killed))
+					v.count(ref, killed)
 					delete(attempts, ref)
 				case !now.Live:
 					delete(attempts, ref)
@@ -71,7 +71,9 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 	})
 }
 
-func (v *recovery) count(d time.Duration) {
+func (v *recovery) count(ref record.Ref, killed time.Time) {
+	d := time.Since(killed)
+	v.run.note("%s is recovered %s after the kill of %s", ref, d.Round(lookPause), killed.Format("15:04:05.000"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.tasks++

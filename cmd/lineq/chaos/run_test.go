@@ -213,6 +213,9 @@ func (r *run) startLine(ctx context.Context) error {
 	if err := r.line.control(ctx, http.MethodPost, "/users", users, nil); err != nil {
 		return err
 	}
+	if err := r.line.control(ctx, http.MethodPut, "/limits", limits(), nil); err != nil {
+		return err
+	}
 	return r.line.control(ctx, http.MethodPut, "/faults", faults(), nil)
 }
 

@@ -31,7 +31,7 @@ func (w *worker) start(ctx context.Context) error {
 	for {
 		p, err := launch(w.run.dir, w.name, w.run.workerEnv, w.run.binary, "worker",
 			"--config", filepath.Join(w.run.dir, "lineq.yaml"), "--redis", "redis://"+w.proxy.addr(),
-			"--line-origin", w.run.line.url)
+			"--line-origin", w.run.line.url, "--line-limits", filepath.Join(w.run.dir, "limits.yaml"))
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func (w *worker) cut(ctx context.Context, d time.Duration) {
 	w.run.noteAway()
 }
 
-// writeConfig gives the workers both channels. The tokens come by the environment.
+// writeConfig gives the workers both channels and LINE's limits. The tokens come by the environment.
 func (r *run) writeConfig() error {
 	var b strings.Builder
 	b.WriteString("channels:\n")
@@ -130,5 +130,12 @@ func (r *run) writeConfig() error {
 		fmt.Fprintf(&b, "  %s:\n    token_env: %s\n", c.name, name)
 		r.workerEnv = append(r.workerEnv, name+"="+c.token)
 	}
-	return os.WriteFile(filepath.Join(r.dir, "lineq.yaml"), []byte(b.String()), 0o600)
+	if err := os.WriteFile(filepath.Join(r.dir, "lineq.yaml"), []byte(b.String()), 0o600); err != nil {
+		return err
+	}
+	rates := "rates:\n"
+	for _, operation := range unlimited {
+		rates += "  " + operation + ": 1000/s\n"
+	}
+	return os.WriteFile(filepath.Join(r.dir, "limits.yaml"), []byte(rates), 0o600)
 }
