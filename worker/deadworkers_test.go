@@ -195,7 +195,7 @@ func TestFrozenWorker(t *testing.T) {
 				t.Parallel()
 				server := redistest.Start(t)
 				s := newStage(t, server.Client(t), linesim.Config{})
-				frozen, frozenID := s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
+				doomed, frozenID := s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
 				var ticket producer.Ticket
 				if kind == tasks.KindPush {
 					ticket = s.push(t, user(1))
@@ -206,7 +206,7 @@ func TestFrozenWorker(t *testing.T) {
 					require.NoError(t, err)
 				}
 				var status syscall.WaitStatus
-				_, err := syscall.Wait4(frozen.Process.Pid, &status, syscall.WUNTRACED, nil)
+				_, err := syscall.Wait4(doomed.Process.Pid, &status, syscall.WUNTRACED, nil)
 				require.NoError(t, err)
 				require.True(t, status.Stopped())
 
@@ -215,7 +215,7 @@ func TestFrozenWorker(t *testing.T) {
 				require.Eventually(t, func() bool { return s.handedOn()[ticket.ID] == 1 }, time.Minute, 5*time.Millisecond)
 				s.nothingIsLeft(t, ticket)
 
-				require.NoError(t, frozen.Process.Signal(syscall.SIGCONT))
+				require.NoError(t, doomed.Process.Signal(syscall.SIGCONT))
 				// Once it says again what it has, and that is nothing, it has done all that it had in mind.
 				require.Eventually(t, func() bool {
 					_, lives := s.workers(t)[frozenID]
@@ -347,7 +347,10 @@ func TestAWorkerThatStopsLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := onMini(t)
 	id, stop := s.inProcess(t)
-	require.Contains(t, s.workers(t), id)
+	require.Eventually(t, func() bool {
+		_, beats := s.workers(t)[id]
+		return beats
+	}, time.Minute, time.Millisecond)
 	ticket := s.push(t, user(1))
 	require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 	stop()
