@@ -377,3 +377,19 @@ func TestAWorkerThatStopsLeavesNothingBehind(t *testing.T) {
 	stop()
 	assert.Empty(t, s.rdb.Keys(t.Context(), "lineq:{workers}*").Val())
 }
+
+// TestTheOnlyWorker is killed and started again, as a supervisor does: who has just begun judges nobody for a while.
+func TestTheOnlyWorker(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := newStage(t, server.Client(t), linesim.Config{})
+	ticket := s.push(t, user(1))
+	s.doomedWorker(t, server.Addr, onAnswer)
+	killed := time.Now()
+	s.work(t)
+	r := s.wait(t, ticket)
+	t.Logf("from kill -9 to the outcome: %v", time.Since(killed))
+	assert.True(t, r.Replayed)
+	assert.Equal(t, map[string]int64{ticket.ID: 1}, s.handedOn())
+	assert.Equal(t, 1, s.line.Ledger().Count(user(1)))
+}
