@@ -138,8 +138,7 @@ func (r *run) workerEvent(ctx context.Context, e event, random *rand.Rand) error
 
 func (r *run) redisEvent(ctx context.Context, e event, random *rand.Rand) error {
 	d := between(random, 0, awayAtMost)
-	r.noteAway()
-	defer r.noteAway()
+	defer r.redisAway()()
 	switch e {
 	case cutAll:
 		r.counts.cuts.Add(int64(len(r.proxies)))

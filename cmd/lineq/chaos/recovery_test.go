@@ -12,7 +12,8 @@ import (
 )
 
 // recovery measures how long the tasks of killed workers lie: from the kill to the moment at which another worker has
-// opened their next attempt, or has decided them as unknown. Time in which Redis was away counts, too.
+// opened their next attempt, or has decided them as unknown. Those that lay while Redis was away, or cut off from some
+// worker, are counted apart.
 //
 // Nobody writes down which worker has a task. So all tasks are looked at that are active after the kill with an attempt
 // under way. A worker that lives ends its attempt by itself, and then the task isn't counted; only where the attempt was
@@ -23,7 +24,13 @@ type recovery struct {
 	records *record.Store
 	all     sync.WaitGroup
 
-	mu      sync.Mutex
+	mu        sync.Mutex
+	calm      lain // while Redis was there all the time, for all workers
+	disturbed lain
+}
+
+// lain is tasks of dead workers, and how long they have lain at most.
+type lain struct {
 	tasks   int
 	longest time.Duration
 }
@@ -76,6 +83,10 @@ func (v *recovery) count(ref record.Ref, killed time.Time) {
 	v.run.note("%s is recovered %s after the kill of %s", ref, d.Round(lookPause), killed.Format("15:04:05.000"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tasks++
-	v.longest = max(v.longest, d)
+	l := &v.calm
+	if v.run.redisWasAway(killed) {
+		l = &v.disturbed
+	}
+	l.tasks++
+	l.longest = max(l.longest, d)
 }

@@ -76,9 +76,9 @@ func (r *run) table(v *verdict, e *evidence, took time.Duration) string {
 	row("cancelled", "%s", with(tasks.OutcomeCancelled))
 	row("lost", "%d", v.lost)
 	row("duplicated", "%d", v.duplicated)
-	r.recovery.mu.Lock()
-	row("longest recovery", "%s, of %d tasks of dead workers", r.recovery.longest.Round(100*time.Millisecond), r.recovery.tasks)
-	r.recovery.mu.Unlock()
+	calm, disturbed := r.recovery.calm, r.recovery.disturbed
+	row("longest recovery", "%s, of %d tasks of dead workers; %s of %d more, meanwhile Redis was away",
+		calm.longest.Round(lookPause), calm.tasks, disturbed.longest.Round(lookPause), disturbed.tasks)
 	row("longest standstill", "%s, Redis's absence included", r.journal.standstill.Round(100*time.Millisecond))
 	w.Flush()
 	return b.String()
