@@ -37,7 +37,5 @@ fuzz: ## every fuzz test for half a minute
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$p || exit 1; done; done
 
 .PHONY: bench
-bench: ## lineq beside plain asynq with LINE's SDK: rate, latency, lateness, Redis bytes; needs redis-server
-	go test -run '^$$' -bench 'Pushes|Scheduled|Records' -benchtime 1x -count 3 ./worker
-	go test -run '^$$' -bench 'Idle/lineq' -benchtime 1000x ./worker
-	go test -run '^$$' -bench 'Idle/asynq' -benchtime 50x ./worker
+bench: ## lineq beside asynq with LINE's SDK: rates, limits, latency, Redis bytes, in eight minutes; needs redis-server
+	go run ./cmd/lineqbench

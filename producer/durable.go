@@ -27,7 +27,8 @@ import (
 // which LINE takes only once, so that it is recorded as failed (invalid) though it arrived; as unknown where only the
 // record of its end was lost. What has neither, such as a rich menu, may be done twice.
 //
-// Redis counts a replica as soon as it has the data in memory. The client must be a *redis.Client (Sentinel's failover
+// Redis counts a replica as soon as it has the data in memory. Of several, Sentinel promotes the one that has the most of
+// those that it reaches; only who asks for all of them doesn't depend on which that is. The client must be a *redis.Client (Sentinel's failover
 // client is one) or a *redis.ClusterClient.
 func Durable(replicas int, timeout time.Duration) Option {
 	return optionFunc(func(s *settings) { s.durable = &durability{replicas, timeout} })

@@ -20,20 +20,28 @@ import (
 var fetchScript = redis.NewScript(`
 local out = {}
 if redis.call('EXISTS', KEYS[2]) == 1 then return out end
-while #out < 2 * tonumber(ARGV[3]) do
-  local id = redis.call('RPOPLPUSH', KEYS[1], KEYS[3])
-  if not id then break end
-  local key = ARGV[2] .. id
-  local message = redis.call('HGET', key, 'msg')
-  if message then
-    redis.call('HSET', key, 'state', 'active')
-    redis.call('HDEL', key, 'pending_since')
-    redis.call('ZADD', KEYS[4], ARGV[1], id)
-    out[#out + 1] = id
-    out[#out + 1] = message
-  else
-    -- A task that was deleted while it waited. asynq would leave its id among the active ones for ever.
-    redis.call('LREM', KEYS[3], 1, id)
+while #out == 0 do
+  local ids = redis.call('LRANGE', KEYS[1], -tonumber(ARGV[3]), -1)
+  if #ids == 0 then break end
+  redis.call('LTRIM', KEYS[1], 0, -1 - #ids)
+  local active, leases = {}, {}
+  for i = #ids, 1, -1 do
+    local key = ARGV[2] .. ids[i]
+    local message = redis.call('HGET', key, 'msg')
+    -- asynq would leave the id of a task that was deleted while it waited among the active ones for ever.
+    if message then
+      redis.call('HSET', key, 'state', 'active')
+      redis.call('HDEL', key, 'pending_since')
+      active[#active + 1] = ids[i]
+      leases[#leases + 1] = ARGV[1]
+      leases[#leases + 1] = ids[i]
+      out[#out + 1] = ids[i]
+      out[#out + 1] = message
+    end
+  end
+  if #active > 0 then
+    redis.call('LPUSH', KEYS[3], unpack(active))
+    redis.call('ZADD', KEYS[4], unpack(leases))
   end
 end
 return out

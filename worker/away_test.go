@@ -153,6 +153,15 @@ func thaw(_ *testing.T, s *redistest.Server)   { s.Thaw() }
 func kill(_ *testing.T, s *redistest.Server)   { s.Kill() }
 func launch(t *testing.T, s *redistest.Server) { s.Launch(t) }
 
+func TestARedisThatMayLoseWhatItWasGiven(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--appendonly", "no")
+	s := newStage(t, server.Client(t), linesim.Config{})
+	s.work(t)
+	awaitLine(t, s.logs, "worker started", 1)
+	assert.Equal(t, 1, s.logs.FilterLevelExact(zapcore.WarnLevel).FilterMessageSnippet("keeps nothing on disk").Len())
+}
+
 func TestRedisIsKilledAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t) // with appendfsync always: what it has acknowledged is on the disk

@@ -101,6 +101,7 @@ type attentive struct {
 	queue string
 	bell  <-chan struct{}
 	ahead *ahead
+	acks  *acks
 	// claims are told when asynq lets go of a task.
 	claims *claims
 	// closing ends all waiting and fetching: asynq can't shut a server down that waits.
@@ -110,6 +111,9 @@ type attentive struct {
 func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	if isDequeue(keys) {
 		return a.dequeue(ctx, keys, args)
+	}
+	if isDone(keys) {
+		return a.claims.acknowledged(a.queue, a.acks.done(ctx, keys, args), args)
 	}
 	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	switch {

@@ -56,19 +56,19 @@ func TestBundling(t *testing.T) {
 		b = inBundles(rdb).(*bundling)
 		go b.EvalSha(context.Background(), sha, []string{"k"}, "first")
 		require.Eventually(t, func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			return b.sending && len(b.waiting) == 0
+			b.convoy.mu.Lock()
+			defer b.convoy.mu.Unlock()
+			return b.convoy.under && len(b.convoy.waiting) == 0
 		}, time.Minute, time.Millisecond)
 		return b, plain, g, sha
 	}
 	collected := func(t *testing.T, b *bundling, n int) {
 		require.Eventually(t, func() bool {
-			b.mu.Lock()
-			defer b.mu.Unlock()
+			b.convoy.mu.Lock()
+			defer b.convoy.mu.Unlock()
 			sum := 0
-			for _, w := range b.waiting {
-				sum += len(w.cmds)
+			for _, w := range b.convoy.waiting {
+				sum += len(w.parts)
 			}
 			return sum == n
 		}, time.Minute, time.Millisecond)
@@ -104,9 +104,11 @@ func TestBundling(t *testing.T) {
 		require.NoError(t, line.Err())
 		assert.EqualValues(t, 1, plain.XLen(t.Context(), "log").Val())
 		assert.Equal(t, []int{maxBundle, 21}, g.together)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		assert.False(t, b.sending, "nothing waits, but somebody still sends")
+		require.Eventually(t, func() bool {
+			b.convoy.mu.Lock()
+			defer b.convoy.mu.Unlock()
+			return !b.convoy.under
+		}, time.Minute, time.Millisecond, "nothing waits, but somebody still sends")
 	})
 	t.Run("what nobody waits for any more isn't sent", func(t *testing.T) {
 		b, plain, g, _ := setUp(t)
@@ -129,9 +131,9 @@ func TestBundling(t *testing.T) {
 	t.Run("nobody waits longer than his context", func(t *testing.T) {
 		b, _, g, sha := setUp(t)
 		defer close(g.gate)
-		b.mu.Lock()
-		b.sending = false // somebody else sends, whose command then is on its way behind the gate
-		b.mu.Unlock()
+		b.convoy.mu.Lock()
+		b.convoy.under = false // somebody else carries, and then is held up at the gate
+		b.convoy.mu.Unlock()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.EvalSha(ctx, sha, []string{"k"}, "x").Err() }()

@@ -84,10 +84,12 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	}
 	c := &crew{closing: make(chan struct{})}
 	f.running[queue] = c
+	acks := newAcks(f.w.redis)
 	for range n {
 		rdb := &attentive{
 			UniversalClient: f.w.redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
 			ahead:  newAhead(f.w.cfg.Redis, queue, f.concurrency(l), f.w.claims),
+			acks:   acks,
 			claims: f.w.claims, closing: c.closing,
 		}
 		c.ahead = append(c.ahead, rdb.ahead)
