@@ -120,6 +120,9 @@ func (r *run) workerEvent(ctx context.Context, e event, random *rand.Rand) error
 	w := r.workers[first]
 	for i := 1; !w.busy.TryLock(); i++ { // another event has it
 		w = r.workers[(first+i)%len(r.workers)]
+		if w == r.workers[first] && !pause(ctx, followPause) {
+			return ctx.Err()
+		}
 	}
 	if e == freezeWorker {
 		r.background.Go(func() { // the others have their events meanwhile
@@ -164,5 +167,5 @@ func (r *run) redisEvent(ctx context.Context, e event, random *rand.Rand) error 
 	}
 	r.counts.redisRestarts.Add(1)
 	pause(ctx, d)
-	return r.redis.start(ctx)
+	return r.redis.start(context.WithoutCancel(ctx)) // the judge needs it, too
 }

@@ -24,15 +24,20 @@ type recovery struct {
 	records *record.Store
 	all     sync.WaitGroup
 
-	mu        sync.Mutex
-	calm      lain // while Redis was there all the time, for all workers
-	disturbed lain
+	mu   sync.Mutex
+	lain map[lost]lain
 }
 
-// lain is tasks of dead workers, and how long they have lain at most.
+// lost is an attempt that was under way in a dead worker.
+type lost struct {
+	ref     record.Ref
+	attempt int
+}
+
+// lain is how long it was until the next one. Of several kills, the first counts.
 type lain struct {
-	tasks   int
-	longest time.Duration
+	time      time.Duration
+	disturbed bool // meanwhile Redis was away, for some worker at least
 }
 
 // The precision of the measurement is a twentieth of what is measured, and lookPause at best.
@@ -65,7 +70,7 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 				case first && !now.Live, first && now.Result.Attempts != before:
 					delete(attempts, ref)
 				case now.Result.Attempts > before, now.Result.Outcome == tasks.OutcomeUnknown:
-					v.count(ref, killed)
+					v.count(lost{ref, before}, killed)
 					delete(attempts, ref)
 				case !now.Live:
 					delete(attempts, ref)
@@ -78,15 +83,26 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 	})
 }
 
-func (v *recovery) count(ref record.Ref, killed time.Time) {
+func (v *recovery) count(l lost, killed time.Time) {
 	d := time.Since(killed)
-	v.run.note("%s is recovered %s after the kill of %s", ref, d.Round(lookPause), killed.Format("15:04:05.000"))
+	v.run.note("%s is recovered %s after the kill of %s", l.ref, d.Round(lookPause), killed.Format("15:04:05.000"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	l := &v.calm
-	if v.run.redisWasAway(killed) {
-		l = &v.disturbed
+	if d > v.lain[l].time {
+		v.lain[l] = lain{d, v.run.redisWasAway(killed)}
 	}
-	l.tasks++
-	l.longest = max(l.longest, d)
+}
+
+// longest is how many attempts were lost while Redis was there, or while it was away for a time, and how long it was at
+// most until the next one.
+func (v *recovery) longest(disturbed bool) (n int, most time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, l := range v.lain {
+		if l.disturbed == disturbed {
+			n++
+			most = max(most, l.time)
+		}
+	}
+	return n, most.Round(lookPause)
 }

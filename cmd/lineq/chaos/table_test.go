@@ -60,7 +60,8 @@ func (r *run) table(v *verdict, e *evidence, took time.Duration) string {
 	row("duration", "%s", took.Round(time.Second))
 	row("sends", "%d: %s", sends, list(kinds))
 	row("recipients", "%d, broadcasts apart", v.recipients)
-	row("requests to LINE", "%d, %.1f %% struck by faults: %s", requests, 100*float64(faults)/float64(max(requests, 1)), list(byFault))
+	row("requests to LINE", "%d, %.1f %% struck by faults: %s", requests, 100*float64(faults)/float64(max(requests, 1)),
+		list(byFault))
 	row("refused by LINE for their rate", "%d", e.stats.RateLimited)
 	row("kill -9 of workers", "%d", r.counts.kills.Load())
 	row("workers frozen", "%d", r.counts.freezes.Load())
@@ -76,9 +77,10 @@ func (r *run) table(v *verdict, e *evidence, took time.Duration) string {
 	row("cancelled", "%s", with(tasks.OutcomeCancelled))
 	row("lost", "%d", v.lost)
 	row("duplicated", "%d", v.duplicated)
-	calm, disturbed := r.recovery.calm, r.recovery.disturbed
-	row("longest recovery", "%s, of %d tasks of dead workers; %s of %d more, meanwhile Redis was away",
-		calm.longest.Round(lookPause), calm.tasks, disturbed.longest.Round(lookPause), disturbed.tasks)
+	n, longest := r.recovery.longest(false)
+	row("longest recovery", "%s, of %d tasks of dead workers", longest, n)
+	n, longest = r.recovery.longest(true)
+	row("… while Redis was away as well", "%s, of %d tasks", longest, n)
 	row("longest standstill", "%s, Redis's absence included", r.journal.standstill.Round(100*time.Millisecond))
 	w.Flush()
 	return b.String()
