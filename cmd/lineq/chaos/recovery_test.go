@@ -12,7 +12,8 @@ import (
 )
 
 // recovery measures how long the tasks of killed workers lie: from the kill to the moment at which another worker has
-// opened their next attempt, or has decided them as unknown. Time in which Redis was away counts, too.
+// opened their next attempt, or has decided them as unknown. Those that lay while Redis was away, or cut off from some
+// worker, are counted apart.
 //
 // Nobody writes down which worker has a task. So all tasks are looked at that are active after the kill with an attempt
 // under way. A worker that lives ends its attempt by itself, and then the task isn't counted; only where the attempt was
@@ -23,9 +24,20 @@ type recovery struct {
 	records *record.Store
 	all     sync.WaitGroup
 
-	mu      sync.Mutex
-	tasks   int
-	longest time.Duration
+	mu   sync.Mutex
+	lain map[lost]lain
+}
+
+// lost is an attempt that was under way in a dead worker.
+type lost struct {
+	ref     record.Ref
+	attempt int
+}
+
+// lain is how long it was until the next one. Of several kills, the first counts.
+type lain struct {
+	time      time.Duration
+	disturbed bool // meanwhile Redis was away, for some worker at least
 }
 
 // The precision of the measurement is a twentieth of what is measured, and lookPause at best.
@@ -58,7 +70,7 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 				case first && !now.Live, first && now.Result.Attempts != before:
 					delete(attempts, ref)
 				case now.Result.Attempts > before, now.Result.Outcome == tasks.OutcomeUnknown:
-					v.count(ref, killed)
+					v.count(lost{ref, before}, killed)
 					delete(attempts, ref)
 				case !now.Live:
 					delete(attempts, ref)
@@ -71,11 +83,26 @@ func (v *recovery) watch(ctx context.Context, killed time.Time) {
 	})
 }
 
-func (v *recovery) count(ref record.Ref, killed time.Time) {
+func (v *recovery) count(l lost, killed time.Time) {
 	d := time.Since(killed)
-	v.run.note("%s is recovered %s after the kill of %s", ref, d.Round(lookPause), killed.Format("15:04:05.000"))
+	v.run.note("%s is recovered %s after the kill of %s", l.ref, d.Round(lookPause), killed.Format("15:04:05.000"))
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.tasks++
-	v.longest = max(v.longest, d)
+	if d > v.lain[l].time {
+		v.lain[l] = lain{d, v.run.redisWasAway(killed)}
+	}
+}
+
+// longest is how many attempts were lost while Redis was there, or while it was away for a time, and how long it was at
+// most until the next one.
+func (v *recovery) longest(disturbed bool) (n int, most time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, l := range v.lain {
+		if l.disturbed == disturbed {
+			n++
+			most = max(most, l.time)
+		}
+	}
+	return n, most.Round(lookPause)
 }
