@@ -133,6 +133,9 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if err := c.mayGo(ctx, k.endpoint); err != nil {
+		return nil, err
+	}
 	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.messages)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)

@@ -107,7 +107,8 @@ type entry struct {
 	payload []byte
 	hash    record.Hash
 	at      time.Time
-	own     bool // the ID is the caller's
+	own     bool       // the ID is the caller's
+	durable durability // zero: not asked for
 }
 
 func (c *Client) enqueue(ctx context.Context, items []Item) ([]Ticket, []error) {
@@ -146,6 +147,9 @@ func (c *Client) entry(item Item) (entry, error) {
 		o.apply(&s)
 	}
 	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != ""}
+	if s.durable != nil {
+		e.durable = *s.durable
+	}
 	if !e.own {
 		e.ref.ID = rand.Text()
 	}
@@ -155,6 +159,11 @@ func (c *Client) entry(item Item) (entry, error) {
 	}
 	if err := cmp.Or(tasks.CheckChannel(e.ref.Channel), tasks.CheckID(e.ref.ID)); err != nil {
 		return e, err
+	}
+	if s.durable != nil {
+		if err := s.durable.check(c.rdb); err != nil {
+			return e, err
+		}
 	}
 	if s.retryKey != "" {
 		if policy.Endpoint.Class != endpoint.RetryKey {
@@ -213,9 +222,11 @@ func (c *Client) reserve(ctx context.Context, entries []entry, which []int, tick
 		reservations[k] = record.Reservation{Ref: e.ref, Kind: e.kind, Queue: e.queue, Hash: e.hash}
 	}
 	var reserved []record.Reserved
-	err := within(ctx, func() error {
+	var handed []bool
+	err := within(ctx, func() (err error) {
 		reserved = c.records.Reserve(ctx, reservations)
-		return nil
+		handed, err = c.handedOn(ctx, reservations, reserved)
+		return err
 	})
 	var open []int
 	for k, i := range which {
@@ -229,6 +240,8 @@ func (c *Client) reserve(ctx context.Context, entries []entry, which []int, tick
 			errs[i] = fmt.Errorf("%s: %w", entries[i].ref.ID, ErrIDReused)
 		case reserved[k].Outcome != "":
 			tickets[i].Queue, tickets[i].State, tickets[i].Duplicate = reserved[k].Queue, tasks.StateDone, true
+		case handed[k]:
+			tickets[i].Queue, tickets[i].Duplicate = reserved[k].Queue, true
 		default:
 			entries[i].queue, tickets[i].Queue = reserved[k].Queue, reserved[k].Queue
 			open = append(open, i)

@@ -79,6 +79,9 @@ func TestTasks(t *testing.T) {
 		}
 		t.Run("what is known", func(t *testing.T) {
 			r := list(t, q, producer.Filter{})["default:later"]
+			require.NotNil(t, r.DueAt)
+			assert.WithinDuration(t, time.Now().Add(time.Hour), *r.DueAt, time.Minute)
+			r.DueAt = nil
 			assert.Equal(t, tasks.Result{ID: "later", Channel: "default", Kind: "push", State: tasks.StateScheduled}, r)
 		})
 		t.Run("stopped halfway", func(t *testing.T) {

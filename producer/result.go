@@ -71,7 +71,8 @@ type found struct {
 	task     *asynq.TaskInfo // nil: in no queue
 }
 
-// find looks a task up: its record first, then its queue, which for a task that nobody has begun is any of its lines.
+// find looks a task up: its record first, then its queue, which for a task that nobody has begun is any of its lines. A
+// copy is the task.
 func (c *Client) find(ctx context.Context, ref record.Ref) (found, error) {
 	var f found
 	for range 2 {
@@ -90,8 +91,12 @@ func (c *Client) find(ctx context.Context, ref record.Ref) (found, error) {
 				queues = append(queues, l.Queue(ref.Channel))
 			}
 		}
-		for _, q := range queues {
-			info, err := c.inspector.GetTaskInfo(q, ref.String())
+		at, err := c.placeOf(ctx, ref, queues)
+		if err != nil {
+			return found{}, err
+		}
+		if at != (place{}) {
+			info, err := c.inspector.GetTaskInfo(at.queue, at.taskID)
 			switch {
 			case err == nil:
 				f.task = info
@@ -103,7 +108,7 @@ func (c *Client) find(ctx context.Context, ref record.Ref) (found, error) {
 		if f.recorded && f.record.Result.Outcome != "" {
 			return f, nil
 		}
-		// Between the two looks the task may have been decided and left its queue: look once more.
+		// Between the two looks the task may have been decided and left its queue, or handed on: look once more.
 	}
 	if !f.recorded {
 		return found{}, ErrNotFound
@@ -125,8 +130,18 @@ func (f found) result() tasks.Result {
 	}
 	if r.Outcome == "" {
 		r.State = stateOf(f.task.State)
+		r.DueAt = dueAt(f.task)
 	}
 	return r
+}
+
+// dueAt is when asynq brings a task that waits for its time or its next attempt; nil: it doesn't wait.
+func dueAt(t *asynq.TaskInfo) *time.Time {
+	if t.State != asynq.TaskStateScheduled && t.State != asynq.TaskStateRetry || t.NextProcessAt.IsZero() {
+		return nil
+	}
+	due := t.NextProcessAt.UTC()
+	return &due
 }
 
 // refOf reads the identity that stands in the asynq ID of every task of ours.

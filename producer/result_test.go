@@ -103,16 +103,25 @@ func (b beforeQueues) DialHook(next redis.DialHook) redis.DialHook { return next
 
 func (b beforeQueues) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		for _, arg := range cmd.Args() {
-			if key, ok := arg.(string); ok && strings.HasPrefix(key, "asynq:") {
-				b()
-				break
-			}
-		}
+		b.look(cmd)
 		return next(ctx, cmd)
 	}
 }
 
 func (b beforeQueues) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return next
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		b.look(cmds...)
+		return next(ctx, cmds)
+	}
+}
+
+func (b beforeQueues) look(cmds ...redis.Cmder) {
+	for _, cmd := range cmds {
+		for _, arg := range cmd.Args() {
+			if key, ok := arg.(string); ok && strings.HasPrefix(key, "asynq:") {
+				b()
+				return
+			}
+		}
+	}
 }

@@ -44,7 +44,9 @@ type Result struct {
 	// Attempts counts the calls to LINE.
 	Attempts       int        `json:"attempts"`
 	FirstAttemptAt *time.Time `json:"first_attempt_at"`
-	FinishedAt     *time.Time `json:"finished_at"`
+	// DueAt is when a scheduled task, or one that waits for its next attempt, goes on; nil where there is no such time.
+	DueAt      *time.Time `json:"due_at,omitempty"`
+	FinishedAt *time.Time `json:"finished_at"`
 	// Error is LINE's explanation, or ours.
 	Error string `json:"error"`
 	// Data is what a lookup found, and the richMenuId of a published rich menu.

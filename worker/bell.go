@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/channel"
 )
 
 // asynq asks an empty queue again after a pause, so an urgent message on an idle queue would wait for half of that. A
@@ -25,10 +26,13 @@ type bells struct {
 	ours func(queue string) bool
 	// unheard gets the rings for queues of ours at which nobody waits.
 	unheard chan struct{}
+	// holds gets a value when a channel's holds have changed.
+	holds chan struct{}
 }
 
 func newBells(ours func(queue string) bool) *bells {
-	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1)}
+	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1),
+		holds: make(chan struct{}, 1)}
 }
 
 // hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
@@ -55,10 +59,15 @@ func (b *bells) ring(queue string) {
 		all = []chan struct{}{b.unheard}
 	}
 	for _, c := range all {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		notify(c)
+	}
+}
+
+// notify leaves a value, unless there is one.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -74,6 +83,10 @@ func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
 		case m, ok := <-rings:
 			if !ok {
 				return
+			}
+			if _, ok := channel.Changed(m.Payload); ok {
+				notify(b.holds)
+				continue
 			}
 			b.ring(m.Payload)
 		}

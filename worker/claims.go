@@ -90,6 +90,15 @@ func (c *claims) acknowledged(queue string, cmd *redis.Cmd, args []any) *redis.C
 	return cmd
 }
 
+// Eval is how asynq runs a script that Redis doesn't have yet.
+func (a *attentive) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	cmd := a.UniversalClient.Eval(ctx, script, keys, args...)
+	if isAcknowledge(keys) {
+		return a.claims.acknowledged(a.queue, cmd, args)
+	}
+	return cmd
+}
+
 // claimed is handle under a claim.
 func (w *Worker) claimed(ctx context.Context, t *asynq.Task) error {
 	queue, _ := asynq.GetQueueName(ctx)

@@ -32,6 +32,7 @@ const (
 	afterEnd    crash = "after end, before the delivery log"
 	afterLog    crash = "after the delivery log, before the acknowledge"
 	afterAck    crash = "after the acknowledge"
+	atRandom    crash = "whenever somebody kills it"
 )
 
 // TestCrashPoints kills a worker, a process of its own, at every step of a task, and lets another finish.
@@ -116,13 +117,18 @@ func (s *stage) nothingIsLeft(t *testing.T, ticket producer.Ticket) {
 // doomedWorker runs a worker in a process of its own until it has killed itself at the given point.
 func (s *stage) doomedWorker(t *testing.T, redisAddr string, c crash) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "DOOMED_AT="+string(c), "DOOMED_REDIS="+redisAddr, "DOOMED_LINE="+s.server.URL)
-	cmd.Stderr = os.Stderr
-	err := cmd.Run()
+	err := s.otherWorker(redisAddr, c).Run()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "the worker ended by itself")
 	require.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal())
+}
+
+// otherWorker is the command of a worker in a process of its own.
+func (s *stage) otherWorker(redisAddr string, c crash) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DOOMED_AT="+string(c), "DOOMED_REDIS="+redisAddr, "DOOMED_LINE="+s.server.URL)
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 func TestMain(m *testing.M) {
@@ -135,7 +141,9 @@ func TestMain(m *testing.M) {
 // runDoomed is the other process.
 func runDoomed(c crash) {
 	rdb := redis.NewClient(&redis.Options{Addr: os.Getenv("DOOMED_REDIS")})
-	rdb.AddHook(&killer{crash: c})
+	if c != atRandom {
+		rdb.AddHook(&killer{crash: c})
+	}
 	client, err := lineapi.New(lineapi.Config{
 		Token:  lineapi.StaticToken(linesim.DefaultChannel.Token),
 		Origin: os.Getenv("DOOMED_LINE"), DataOrigin: os.Getenv("DOOMED_LINE"),
@@ -158,7 +166,12 @@ func runDoomed(c crash) {
 	os.Exit(3) // it should have died
 }
 
+// die ends the process, or freezes it until somebody wakes it up.
 func die() {
+	if os.Getenv("DOOMED_TO") == "freeze" {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		return
+	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
 }

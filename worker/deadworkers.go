@@ -97,6 +97,9 @@ func (v *watch) look(ctx context.Context, t turn) error {
 	if err != nil {
 		return err
 	}
+	if time.Since(t.here) > pauseTime {
+		return nil // frozen in between: what was read is old
+	}
 	orphans := v.judge(now, active, peers)
 	var living []string
 	for _, p := range peers {

@@ -93,10 +93,10 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 			claims: f.w.claims, closing: c.closing,
 		}
 		c.ahead = append(c.ahead, rdb.ahead)
-		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		server := asynq.NewServerFromRedisClient(enduring{rdb, f.w.lookout}, asynq.Config{
 			Concurrency: f.concurrency(l),
 			Queues:      map[string]int{queue: 1},
-			Logger:      asynqLog{f.w.log.Named("asynq").Sugar()},
+			Logger:      asynqLog{f.w.log.Named("asynq").Sugar(), f.w.health},
 			LogLevel:    asynq.InfoLevel,
 			// After an empty answer, which has waited for the bell already, asynq pauses all the same.
 			TaskCheckInterval: time.Millisecond,
@@ -153,12 +153,12 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 	registered := time.Now()
 	for {
 		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
-			f.w.log.Warn("can't look at the queues", zap.Error(err))
+			f.w.health.warn("can't look at the queues", err)
 		}
 		if time.Since(registered) > channel.Refresh {
 			registered = time.Now()
 			if err := channel.Register(ctx, f.w.cfg.Redis, channels...); err != nil && ctx.Err() == nil {
-				f.w.log.Warn("can't say which channels are served here", zap.Error(err))
+				f.w.health.warn("can't say which channels are served here", err)
 			}
 		}
 		select {

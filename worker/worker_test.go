@@ -244,35 +244,6 @@ func TestWaitsAreNoFailures(t *testing.T) {
 	}
 }
 
-func TestNoTokenThatLINETakes(t *testing.T) {
-	t.Parallel()
-	s := onMini(t)
-	wrong, err := lineapi.New(lineapi.Config{
-		Token: lineapi.StaticToken("a-token-that-was-revoked"), Origin: s.server.URL, DataOrigin: s.server.URL,
-	})
-	require.NoError(t, err)
-	stop := s.work(t, func(c *worker.Config) { c.Channels[tasks.DefaultChannel] = wrong })
-	ticket := s.push(t, user(1))
-	for i := range 20 {
-		s.waitFor(t, s.push(t, user(2+i)), tasks.StateWaiting)
-	}
-	r := s.waitFor(t, ticket, tasks.StateWaiting)
-	assert.Equal(t, 1, s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "one alarm for all that wait for the same")
-	assert.Equal(t, lineapi.Auth, r.Reason)
-	assert.Empty(t, r.Outcome)
-	stop()
-
-	// With the right token it goes, when somebody runs it or its wait is over.
-	s.work(t)
-	_, err = s.q.Run(t.Context(), ticket.ID)
-	require.NoError(t, err)
-	assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
-	require.NotZero(t, s.logs.Len())
-	for _, e := range s.logs.All() {
-		assert.NotContains(t, fmt.Sprint(e.Entry, e.ContextMap()), "a-token-that-was-revoked")
-	}
-}
-
 func TestATokenThatRenewsItself(t *testing.T) {
 	t.Parallel()
 	s := onMini(t)

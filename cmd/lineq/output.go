@@ -76,6 +76,7 @@ func (a *app) printResult(r tasks.Result) error {
 	}
 	return a.printRows([]row{
 		{"id", r.ID}, {"kind", string(r.Kind)}, {"channel", r.Channel}, {"state", string(r.State)},
+		{"due", moment(r.DueAt)},
 		{"outcome", outcome}, {"reason", string(r.Reason)}, {"error", r.Error}, {"request id", r.RequestID},
 		{"attempts", strconv.Itoa(r.Attempts)}, {"first attempt", moment(r.FirstAttemptAt)},
 		{"finished", moment(r.FinishedAt)}, {"data", string(r.Data)},
@@ -84,10 +85,11 @@ func (a *app) printResult(r tasks.Result) error {
 
 // printResults writes a table of tasks.
 func (a *app) printResults(all []tasks.Result) error {
-	lines := [][]string{{"ID", "KIND", "CHANNEL", "STATE", "ATTEMPTS", "OUTCOME", "REASON"}}
+	lines := [][]string{{"ID", "KIND", "CHANNEL", "STATE", "DUE", "ATTEMPTS", "OUTCOME", "REASON"}}
 	for _, r := range all {
 		lines = append(lines, []string{
-			r.ID, string(r.Kind), r.Channel, string(r.State), strconv.Itoa(r.Attempts), string(r.Outcome), string(r.Reason),
+			r.ID, string(r.Kind), r.Channel, string(r.State), moment(r.DueAt), strconv.Itoa(r.Attempts), string(r.Outcome),
+			string(r.Reason),
 		})
 	}
 	return a.printTable(lines)

@@ -89,8 +89,8 @@ func TestComplete(t *testing.T) {
 		"completion ":              {"bash", "fish", "zsh"},
 		"--config x.yaml send m":   {"multicast"},
 		"richmenu publish --object x --": {
-			"--alias", "--at", "--channel", "--config", "--default", "--help", "--id", "--image", "--in", "--json",
-			"--object", "--redis", "--timeout", "--wait",
+			"--alias", "--at", "--channel", "--config", "--default", "--durable", "--durable-timeout", "--help", "--id",
+			"--image", "--in", "--json", "--object", "--redis", "--timeout", "--wait",
 		},
 	} {
 		t.Run(words, func(t *testing.T) {

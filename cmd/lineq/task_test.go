@@ -23,9 +23,13 @@ func TestTask(t *testing.T) {
 	}
 
 	t.Run("show", func(t *testing.T) {
+		due := show("later").DueAt
+		require.NotNil(t, due)
+		assert.WithinDuration(t, time.Now().Add(time.Hour), *due, time.Minute)
 		assert.Equal(t, `{"id":"later","kind":"push","channel":"default","state":"scheduled","outcome":"","reason":"",`+
-			`"replayed":false,"request_id":"","attempts":0,"first_attempt_at":null,"finished_at":null,"error":""}`+"\n",
-			c.ok("task", "show", "later", "--json"))
+			`"replayed":false,"request_id":"","attempts":0,"first_attempt_at":null,"due_at":"`+due.Format(time.RFC3339)+
+			`","finished_at":null,"error":""}`+"\n", c.ok("task", "show", "later", "--json"))
+		assert.Contains(t, c.ok("task", "show", "later"), "due       "+due.Local().Format("2006-01-02 15:04:05"))
 		assert.Equal(t, "id        now\nkind      push\nchannel   default\nstate     queued\nattempts  0\n",
 			c.ok("task", "show", "now"))
 	})

@@ -11,6 +11,8 @@ const (
 	// breakerRest is how long an open breaker rests before its first probe, and breakerRestLimit before any.
 	breakerRest      = 5 * time.Second
 	breakerRestLimit = time.Minute
+	// believeBroken is for how long a process believes that a breaker is open without asking again: another may close it.
+	believeBroken = time.Second
 	// restartShare is the part of the rate with which an endpoint starts after its breaker closed.
 	restartShare = 0.125
 	// limitedPause is how often this process tells Redis of 429s; limited.lua counts no more than one in this time.
@@ -50,7 +52,8 @@ type gate struct {
 
 	recent      recent
 	broken      bool      // as far as known here
-	probeAt     time.Time // before this nobody asks
+	probeAt     time.Time // when a probe may go
+	brokenUntil time.Time // before this nobody asks again
 	probing     bool      // a probe of this process is under way
 	lastLimited time.Time
 }
@@ -107,7 +110,7 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 	tell := g.keep(v.interval)
 	g.broken = v.outcome == broken || v.probe
 	if v.outcome == broken {
-		g.probeAt = first
+		g.probeAt, g.brokenUntil = first, received.Add(believeBroken)
 	}
 	g.mu.Unlock()
 

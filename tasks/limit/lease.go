@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// askAhead is how long before the last slot in hand the next are asked for, beside the way to Redis and back.
-	askAhead = 10 * time.Millisecond
+	// askAhead is how long before the last slot in hand the next are asked for, beside twice the way to Redis and back.
+	askAhead = 5 * time.Millisecond
 	// leaseTimeout ends a question to a Redis that doesn't answer; those who wait for it get the error.
 	leaseTimeout = 5 * time.Second
 	// minWake keeps the timer from running for each single slot of a fast endpoint.
@@ -85,12 +85,12 @@ func (g *gate) takeShort(ctx context.Context, r Request) (Turn, error) {
 func (g *gate) turn() {
 	now := time.Now()
 	next := g.handOut(now)
-	if g.broken && now.Before(g.probeAt) {
+	if g.broken && now.Before(g.probeAt) && now.Before(g.brokenUntil) {
 		g.sendAway(now, func(_ int, w *waiter) (Turn, bool) {
-			return Turn{Wait: g.probeAt.Sub(now), Broken: true}, w.deadline.Before(g.probeAt)
+			return Turn{Wait: wholeWait(g.probeAt.Sub(now)), Broken: true}, w.deadline.Before(g.probeAt)
 		})
 		if g.anyWaiting() {
-			next = earlier(next, g.probeAt)
+			next = earlier(next, earlier(g.probeAt, g.brokenUntil))
 		}
 	} else {
 		next = earlier(next, g.askForMore(now))
@@ -174,7 +174,7 @@ func (g *gate) askForMore(now time.Time) (next time.Time) {
 		}
 		most := g.most(50 * time.Millisecond)
 		if p != Urgent {
-			if at := last.Add(-askAhead - g.trip); !last.IsZero() && now.Before(at) {
+			if at := last.Add(-askAhead - 2*g.trip); !last.IsZero() && now.Before(at) {
 				next = earlier(next, at)
 				continue
 			}
@@ -227,19 +227,21 @@ func (g *gate) endLease(p Priority, v grant, first time.Time, err error) {
 		}
 		slices.SortStableFunc(g.slots, func(a, b slot) int { return a.at.Compare(b.at) })
 	}
-	place := 0
-	for e := g.waiting[p].Front(); e != nil && e.Value.(*waiter).number <= up; {
+	inHand := len(g.slots)
+	for higher := Urgent; higher > p; higher-- {
+		inHand -= g.waiting[higher].Len()
+	}
+	for e, place := g.waiting[p].Front(), 0; e != nil && e.Value.(*waiter).number <= up; place++ {
 		w, here := e.Value.(*waiter), e
 		e = e.Next()
 		w.answered = true
-		if leaving == nil {
+		if leaving == nil || place < inHand {
 			continue
 		}
 		g.waiting[p].Remove(here)
 		t := *leaving
 		if t.err == nil {
-			t.Wait = max(time.Millisecond, time.Until(first)+time.Duration(place)*g.spacing)
-			place++
+			t.Wait = wholeWait(time.Until(first) + time.Duration(place-max(0, inHand))*g.spacing)
 		}
 		w.turn <- t
 	}
@@ -255,7 +257,12 @@ func (g *gate) overdue(now time.Time, ahead int, w *waiter) (Turn, bool) {
 	if ahead < len(g.slots) {
 		wait = g.slots[ahead].at.Sub(now)
 	}
-	return Turn{Wait: max(time.Millisecond, wait)}, true
+	return Turn{Wait: wholeWait(wait)}, true
+}
+
+// wholeWait is a wait in whole milliseconds, at least one, so that who comes back after it isn't early.
+func wholeWait(d time.Duration) time.Duration {
+	return max(0, d).Truncate(time.Millisecond) + time.Millisecond
 }
 
 // sendAway ends the waiting of those for whom leaves says so; ahead is how many go before.

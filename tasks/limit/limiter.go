@@ -25,8 +25,8 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
-// Priority says who goes first. Within a process it is strict; between processes, an urgent request passes up to 40 ms of
-// others' requests and an ordinary one 20 ms, which is what is in line when bulk takes everything.
+// Priority says who goes first. Within a process it is strict; between processes, an urgent request passes up to 20 ms of
+// others' requests and an ordinary one 10 ms, which is what is in line when bulk takes everything.
 type Priority int
 
 const (

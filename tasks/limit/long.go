@@ -19,7 +19,7 @@ func (g *gate) takeLong(ctx context.Context, r Request) (Turn, error) {
 		}
 		if wait := time.Until(at); wait > 0 {
 			if v.outcome == tooFar || at.After(deadline) && (v.kept || v.outcome == broken) {
-				return Turn{Wait: wait, Reserved: v.kept, Broken: v.outcome == broken}, nil
+				return Turn{Wait: wholeWait(wait), Reserved: v.kept, Broken: v.outcome == broken}, nil
 			}
 			if err := sleep(ctx, wait); err != nil {
 				return Turn{}, err

@@ -20,7 +20,8 @@ func (c *redisClock) learn(sent, received time.Time, redis int64) {
 	}
 	low, high := redis-received.Sub(c.start).Microseconds(), redis-sent.Sub(c.start).Microseconds()
 	trip := received.Sub(sent)
-	if c.known && trip >= c.trip && low <= c.ahead && c.ahead <= high {
+	unsure := c.trip.Microseconds()/2 + 2 // and what whole microseconds cut off
+	if c.known && trip >= c.trip && low-unsure <= c.ahead && c.ahead <= high+unsure {
 		return
 	}
 	c.known, c.ahead, c.trip = true, low+(high-low)/2, trip

@@ -14,8 +14,8 @@ const (
 	coarseSlack = 20 * time.Millisecond
 	// longWait is from which interval on permits are kept in Redis for those who come back.
 	longWait = time.Second
-	// leadLimit is how far ahead slots are given out more than one at a time. An urgent request passes so much.
-	leadLimit = 40 * time.Millisecond
+	// leadLimit is how far ahead the line is where slots are given out one at a time. An urgent request passes so much.
+	leadLimit = 20 * time.Millisecond
 	// handful is how many slots are leased at once, as time.
 	handful = 5 * time.Millisecond
 )
@@ -38,7 +38,7 @@ func shapeOf(interval time.Duration) shape {
 	if interval < coarse {
 		margin := burst - interval
 		return shape{
-			step: step, early: min(margin*4/10, leadLimit), behind: margin / 10, late: margin * 3 / 10,
+			step: step, early: margin / 5, behind: margin * 35 / 100, late: margin * 3 / 10,
 			block: max(1, int(handful/step)),
 		}
 	}
@@ -59,4 +59,4 @@ func (s shape) head(p Priority) time.Duration {
 }
 
 // handed is how long after it was due a slot is still given to somebody: the rest of late is for the way to LINE.
-func (s shape) handed() time.Duration { return s.late / 2 }
+func (s shape) handed() time.Duration { return s.late * 2 / 3 }

@@ -2,7 +2,7 @@
 --
 -- ARGV 1 interval of the caller's limit, µs     6 how far behind its time the line may be taken up again, µs
 --      2 the same with what is kept free         7 how late a kept permit may be used, µs
---      3 slots wanted                            8 how far ahead the line may be for more than one slot, µs
+--      3 slots wanted                            8 how far ahead the line is where only one slot is granted, µs
 --      4 how early a slot may be, µs             9 Redis's clock as the caller's runs, µs; 0: it can't tell
 --      5 how far off a slot may be, µs          10 id under which a slot farther off is kept; "": none is
 -- Returns what: 0 granted, 1 too far off, 2 the breaker is open; Redis's clock, µs; the first slot, ns from now; slots;
@@ -44,7 +44,7 @@ tat = math.max(tat or 0, t - tonumber(ARGV[6]))
 local first = math.max(tat - early, held or 0)
 local n = wanted
 if spacing > 0 then
-  n = math.min(n, math.max(1, math.floor((tonumber(ARGV[8]) - (tat - t)) / spacing)))
+  n = math.min(n, math.max(1, math.floor(n * (1 - (tat - t) / tonumber(ARGV[8])) + 0.5)))
   n = math.min(n, math.floor((t + patience - first) / spacing) + 1)
 end
 if probe then n = math.min(n, 1) end

@@ -17,29 +17,6 @@ import (
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
-// bucket is a token bucket as LINE may have one: a tenth of a second's tokens, at least one.
-type bucket struct {
-	mu      sync.Mutex
-	limit   endpoint.Limit
-	full    time.Time // when it is, or was, full
-	taken   int
-	refused int
-}
-
-func (b *bucket) take(now time.Time) bool {
-	token := float64(b.limit.Per) / float64(b.limit.Requests)
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	owed := max(0, float64(b.full.Sub(now)))
-	if owed+token > max(float64(100*time.Millisecond), token)+1 {
-		b.refused++
-		return false
-	}
-	b.full = now.Add(time.Duration(owed + token))
-	b.taken++
-	return true
-}
-
 func newLimiter(t testing.TB, rdb redis.UniversalClient) *limit.Limiter {
 	t.Helper()
 	l, err := limit.New(limit.Config{Redis: rdb})
@@ -54,7 +31,7 @@ func TestUse(t *testing.T) {
 			t.Run(fmt.Sprintf("%s with %d limiters", e.Operation, limiters), func(t *testing.T) {
 				server := redistest.Start(t, "--appendonly", "no")
 				b := &bucket{limit: e.Limit}
-				const span = 3 * time.Second
+				const span = 2 * time.Second
 				ctx, cancel := context.WithTimeout(t.Context(), span)
 				defer cancel()
 				var all sync.WaitGroup

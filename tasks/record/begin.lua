@@ -19,15 +19,16 @@ local outcome, hash, token, live, open, since = v[1], v[2], v[3], v[4], v[5] or 
 if outcome then
   return {'decided', outcome, '0', v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
 if token == ARGV[1] then
-  -- The client asks again because the connection broke before it had the answer.
+  -- The client asks again because the connection broke before it had the answer: its call is yet to come.
+  redis.call('HSET', key, 'u', ms(now + ARGV[2]))
   return {'go', v[13], v[9] or '0', open ~= '' and '1' or '0', v[10] or ''}
 end
 if hash and ARGV[5] ~= '' and hash ~= ARGV[5] then return {'other'} end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
 -- One command writes it all: each costs Redis about as much as the rest of this script.
 local function keep(...)
   local fields = {'k', ARGV[8], 'q', ARGV[9], ...}

@@ -25,6 +25,8 @@ type Reserved struct {
 	Same bool
 	// Outcome is the task's, empty while undecided.
 	Outcome tasks.Outcome
+	// Known tells that the id was written down before.
+	Known bool
 	// Err is why this reservation could not be made; it may have been made all the same.
 	Err error
 }
@@ -61,7 +63,7 @@ func (s *Store) Reserve(ctx context.Context, rs []Reservation) []Reserved {
 			out[i].Err = fmt.Errorf("reserve %s: %w", rs[i].Ref, err)
 			continue
 		}
-		out[i] = Reserved{Queue: v[0], Same: v[1] == short(rs[i].Hash), Outcome: tasks.Outcome(v[2])}
+		out[i] = Reserved{Queue: v[0], Same: v[1] == short(rs[i].Hash), Outcome: tasks.Outcome(v[2]), Known: v[3] == "1"}
 	}
 	return out
 }

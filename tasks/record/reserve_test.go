@@ -37,7 +37,7 @@ func TestReserve(t *testing.T) {
 		},
 		"again, for another queue": func(s sheet) {
 			s.reserve("lineq-push-default")
-			assert.Equal(s.t, record.Reserved{Queue: "lineq-push-default", Same: true}, s.reserve("lineq-urgent"))
+			assert.Equal(s.t, record.Reserved{Queue: "lineq-push-default", Same: true, Known: true}, s.reserve("lineq-urgent"))
 			assert.Equal(s.t, "lineq-push-default", s.read().Queue)
 		},
 		"other content": func(s sheet) {
@@ -52,7 +52,7 @@ func TestReserve(t *testing.T) {
 			s.reserve("lineq-push-default")
 			s.end(s.mustBegin(), accepted)
 			assert.Equal(s.t, record.Reserved{
-				Queue: "lineq-push-default", Same: true, Outcome: tasks.OutcomeSent,
+				Queue: "lineq-push-default", Same: true, Outcome: tasks.OutcomeSent, Known: true,
 			}, s.reserve("lineq-push-default"))
 			s.stands(tasks.OutcomeSent)
 		},
@@ -65,7 +65,7 @@ func TestReserve(t *testing.T) {
 		"none": func(s sheet) { assert.Empty(s.t, s.store.Reserve(s.t.Context(), nil)) },
 		"many, in their order, also on a server that doesn't know the script": func(s sheet) {
 			require.NoError(s.t, s.rdb.ScriptFlush(s.t.Context()).Err())
-			for range 2 {
+			for _, known := range []bool{false, true} {
 				var rs []record.Reservation
 				for i := range 500 {
 					r := s.reservation(fmt.Sprint("queue-", i))
@@ -73,7 +73,7 @@ func TestReserve(t *testing.T) {
 					rs = append(rs, r)
 				}
 				for i, r := range s.store.Reserve(s.t.Context(), rs) {
-					assert.Equal(s.t, record.Reserved{Queue: fmt.Sprint("queue-", i), Same: true}, r)
+					assert.Equal(s.t, record.Reserved{Queue: fmt.Sprint("queue-", i), Same: true, Known: known}, r)
 				}
 			}
 		},
