@@ -21,6 +21,10 @@ test: ## all tests, with the race detector; ends with a list of what was skipped
 	@test -n '$(RACE)' || echo 'SKIPPED: the race detector needs a C compiler (Debian: apt-get install gcc)'
 	go run gotest.tools/gotestsum@v1.13.0 --format pkgname -- $(RACE) -shuffle=on -parallel 8 ./...
 
+.PHONY: chaos
+chaos: ## kill, freeze and cut everything while 200,000 sends flow; SEED=N repeats a run; needs redis-server
+	go test -C cmd/lineq/chaos -count 1 -timeout 20m -run '^TestChaos$$' -chaos.full $(if $(SEED),-chaos.seed $(SEED))
+
 .PHONY: check
 check: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w .'; exit 1; }
@@ -33,7 +37,5 @@ fuzz: ## every fuzz test for half a minute
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$p || exit 1; done; done
 
 .PHONY: bench
-bench: ## lineq beside plain asynq with LINE's SDK: rate, latency, lateness, Redis bytes; needs redis-server
-	go test -run '^$$' -bench 'Pushes|Scheduled|Records' -benchtime 1x -count 3 ./worker
-	go test -run '^$$' -bench 'Idle/lineq' -benchtime 1000x ./worker
-	go test -run '^$$' -bench 'Idle/asynq' -benchtime 50x ./worker
+bench: ## lineq beside asynq with LINE's SDK: rates, limits, latency, Redis bytes, in eight minutes; needs redis-server
+	go run ./cmd/lineqbench

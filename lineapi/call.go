@@ -97,8 +97,11 @@ type answer struct {
 
 // do makes one call and reads its answer: 2xx, or 409 with the id of the request that was accepted before.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > answerTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+	}
 	if k.upload != nil {
 		defer k.upload.giveBack(ctx)
 	}
@@ -130,6 +133,9 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if err := c.mayGo(ctx, k.endpoint); err != nil {
+		return nil, err
+	}
 	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.messages)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)

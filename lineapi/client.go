@@ -1,6 +1,7 @@
 package lineapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -40,6 +41,7 @@ type Client struct {
 	token   TokenSource
 	origins map[endpoint.Host]string
 	http    *http.Client
+	permit  func(context.Context, endpoint.Endpoint) (time.Duration, error) // nil: nobody is asked
 }
 
 // New checks cfg and makes a client of it, without any request.

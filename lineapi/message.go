@@ -85,6 +85,9 @@ func losesItsMarshaler(v any) bool {
 
 // shapeProblem says why raw can't be a message object.
 func shapeProblem(raw []byte) string {
+	if json.Valid(raw) && utf8.Valid(raw) && isPlainlyTyped(raw) {
+		return ""
+	}
 	_, problem := decodeTyped(raw)
 	return problem
 }
@@ -112,9 +115,9 @@ func decodeObject(raw []byte) (fields map[string]any, problem string) {
 	case !utf8.Valid(raw):
 		return nil, "is not valid UTF-8"
 	}
-	var value json.RawMessage
-	if err := json.Unmarshal(raw, &value); err != nil {
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+	if !json.Valid(raw) {
+		var value json.RawMessage
+		if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(raw, &value)); ok {
 			return nil, "is not JSON: " + position(raw, syntax)
 		}
 		return nil, "is not JSON"

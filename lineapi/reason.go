@@ -39,6 +39,15 @@ func ReasonOf(err error) Reason {
 // (https://developers.line.biz/en/reference/messaging-api/#error-messages), but has no other sign.
 const quotaText = "you have reached your monthly limit"
 
+// rateText is a part of the message of the 429 that means an endpoint's rate limit, as changeable as quotaText.
+const rateText = "rate limit has been exceeded"
+
+// EndpointLimited tells whether LINE says that the rate limit of the endpoint is exceeded. A 429 of another text may mean
+// too many messages for one user, or too many operations on one audience at once: LINE doesn't document those texts.
+func (e *Error) EndpointLimited() bool {
+	return e.Status == http.StatusTooManyRequests && strings.Contains(strings.ToLower(e.Message), rateText)
+}
+
 // reasonOfStatus maps an answer to its reason. The statuses are those of
 // https://developers.line.biz/en/reference/messaging-api/#status-codes, and 411 of LINE's edge servers.
 func reasonOfStatus(status int, message string) Reason {

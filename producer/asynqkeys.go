@@ -8,13 +8,20 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
 )
 
 // This file is all that producer relies on in the way asynq keeps its tasks in Redis, beyond asynq's own functions: a
-// queue's keys share the hash tag {queue}; a task's hash has a field "state"; waiting tasks are members of the sorted sets
-// scheduled and retry by their Unix time, or of the list pending. TestReschedule, which looks
-// with asynq's own Inspector, fails when a new asynq changes that.
+// queue's keys share the hash tag {queue}; the set asynq:queues lists the queues; a task's hash has a field "state"; waiting
+// tasks are members of the sorted sets scheduled and retry by their Unix time, or of the list pending. TestReschedule and
+// TestWaiting, which look with asynq's own Inspector, fail when a new asynq changes that.
+
+// allQueues is the key of the set of all queues.
+const allQueues = "asynq:queues"
+
+// asynqKey is a key that is kept where the task's is.
+func (e entry) asynqKey() string { return "asynq:{" + e.queue + "}:t:" + e.ref.String() }
 
 // moveScript puts a task that waits, in whichever way, among the scheduled ones. asynq has no such call: to delete a task
 // and enqueue it again passes through a moment in which it is nowhere.
@@ -155,4 +162,36 @@ func (c *Client) states(ctx context.Context, places []place) ([]string, error) {
 // wholeSecond is the first whole second that isn't before t: asynq's schedule knows no fractions, and cuts.
 func wholeSecond(t time.Time) time.Time {
 	return t.Add(time.Second - time.Nanosecond).Truncate(time.Second)
+}
+
+// Waiting counts the tasks that wait in the queues that these channels have of their own: queued, scheduled or between
+// two attempts. Those on the queues that all channels share aren't counted. It takes one round trip, whatever waits.
+func (c *Client) Waiting(ctx context.Context, channels ...string) (map[string]int64, error) {
+	counts := map[string][]*redis.IntCmd{}
+	err := within(ctx, func() error {
+		_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, name := range channels {
+				for _, l := range tasks.Lines() {
+					if !l.PerChannel() {
+						continue
+					}
+					prefix := "asynq:{" + l.Queue(name) + "}:"
+					counts[name] = append(counts[name], p.LLen(ctx, prefix+"pending"),
+						p.ZCard(ctx, prefix+"scheduled"), p.ZCard(ctx, prefix+"retry"))
+				}
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count waiting tasks: %w", err)
+	}
+	waiting := map[string]int64{}
+	for name, all := range counts {
+		for _, n := range all {
+			waiting[name] += n.Val()
+		}
+	}
+	return waiting, nil
 }

@@ -107,7 +107,8 @@ type entry struct {
 	payload []byte
 	hash    record.Hash
 	at      time.Time
-	own     bool // the ID is the caller's
+	own     bool       // the ID is the caller's
+	durable durability // zero: not asked for
 }
 
 func (c *Client) enqueue(ctx context.Context, items []Item) ([]Ticket, []error) {
@@ -146,6 +147,9 @@ func (c *Client) entry(item Item) (entry, error) {
 		o.apply(&s)
 	}
 	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != ""}
+	if s.durable != nil {
+		e.durable = *s.durable
+	}
 	if !e.own {
 		e.ref.ID = rand.Text()
 	}
@@ -155,6 +159,11 @@ func (c *Client) entry(item Item) (entry, error) {
 	}
 	if err := cmp.Or(tasks.CheckChannel(e.ref.Channel), tasks.CheckID(e.ref.ID)); err != nil {
 		return e, err
+	}
+	if s.durable != nil {
+		if err := s.durable.check(c.rdb); err != nil {
+			return e, err
+		}
 	}
 	if s.retryKey != "" {
 		if policy.Endpoint.Class != endpoint.RetryKey {

@@ -72,6 +72,10 @@ func (e *BulkError) Unwrap() []error {
 // mayBeStored tells whether Redis can have run a command that failed with err. An error reply says that it didn't, and so
 // does a connection that was never made; after a timeout nobody knows.
 func mayBeStored(err error) bool {
+	var stored storedError
+	if errors.As(err, &stored) {
+		return true
+	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		return false
@@ -86,6 +90,11 @@ func mayBeStored(err error) bool {
 	}
 	return true
 }
+
+// storedError is of a task that Redis has.
+type storedError struct{ error }
+
+func (e storedError) Unwrap() error { return e.error }
 
 // errNotStarted is part of the error of a call whose context had ended before it began.
 var errNotStarted = errors.New("not tried")

@@ -14,6 +14,7 @@ type settings struct {
 	at       time.Time
 	deadline time.Time
 	urgent   bool
+	durable  *durability // nil: not asked for
 }
 
 type optionFunc func(*settings)

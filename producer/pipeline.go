@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -14,74 +15,140 @@ import (
 // commands down and answers each with success; then they go out together, and the real answers count. What it relies on
 // is that asynq enqueues and schedules by one script whose answer 0 means that the task ID is taken.
 func (c *Client) pipeline(ctx context.Context, entries []entry) []error {
-	notes := &notepad{UniversalClient: c.rdb, pipe: c.rdb.Pipeline()}
-	client := asynq.NewClientFromRedisClient(notes)
 	errs := make([]error, len(entries))
-	scripts := make([]*redis.Cmd, len(entries))
-	bells := map[string]bool{}
-	for i, e := range entries {
-		_, errs[i] = client.EnqueueContext(ctx, asynq.NewTask(string(e.kind), e.payload), c.asynqOptions(e)...)
-		scripts[i] = notes.last
-		if e.at.IsZero() {
-			bells[e.queue] = true
+	all := make([]int, len(entries))
+	for i := range all {
+		all[i] = i
+	}
+	c.send(ctx, entries, all, errs, false)
+	var unknown, taken, again []int
+	for i, err := range errs {
+		if redis.HasErrorPrefix(err, "NOSCRIPT") {
+			unknown = append(unknown, i)
 		}
 	}
-	for queue := range bells {
-		notes.pipe.Publish(ctx, tasks.Bell, queue)
-	}
-	// Each command has its own error; Exec only repeats the first.
-	_, _ = notes.pipe.Exec(ctx)
-	var taken []int
-	for i, e := range entries {
-		if errs[i] != nil {
-			continue
-		}
-		stored, err := scripts[i].Int()
-		switch {
-		case redis.HasErrorPrefix(err, "NOSCRIPT"):
-			// Redis has just started: let asynq load its script with the first of them.
-			errs[i] = c.enqueueAlone(ctx, e)
-		case err != nil:
-			errs[i] = err
-		case stored == 0:
-			errs[i] = asynq.ErrTaskIDConflict
+	c.send(ctx, entries, unknown, errs, true) // Redis has just started
+	for i, err := range errs {
+		if errors.Is(err, asynq.ErrTaskIDConflict) {
 			taken = append(taken, i)
 		}
 	}
 	for _, i := range c.finished(ctx, entries, taken) {
-		errs[i] = c.enqueueInstead(ctx, entries[i])
+		// asynq keeps it though it is over: for its dashboard, or in its archive.
+		err := c.inspector.DeleteTask(entries[i].queue, entries[i].ref.String())
+		if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
+			errs[i] = err
+			continue
+		}
+		again = append(again, i)
 	}
+	c.send(ctx, entries, again, errs, false)
 	return errs
 }
 
-// enqueueInstead replaces a task that asynq keeps though it is over: for its dashboard, or in its archive.
-func (c *Client) enqueueInstead(ctx context.Context, e entry) error {
-	err := c.inspector.DeleteTask(e.queue, e.ref.String())
-	if err != nil && !errors.Is(err, asynq.ErrTaskNotFound) {
-		return err
+// send enqueues some of the entries, in one round trip, and writes down how each went. whole gives Redis the text of
+// asynq's script, too, which it need not know.
+func (c *Client) send(ctx context.Context, entries []entry, which []int, errs []error, whole bool) {
+	if len(which) == 0 {
+		return
 	}
-	return c.enqueueAlone(ctx, e)
-}
-
-func (c *Client) enqueueAlone(ctx context.Context, e entry) error {
-	client := asynq.NewClientFromRedisClient(c.rdb)
-	_, err := client.EnqueueContext(ctx, asynq.NewTask(string(e.kind), e.payload), c.asynqOptions(e)...)
-	return err
+	notes := &notepad{
+		UniversalClient: c.rdb, pipes: newPipes(c.rdb, entries, which), whole: whole,
+		listed: map[string]*redis.IntCmd{},
+	}
+	client := asynq.NewClientFromRedisClient(notes)
+	scripts := make([]*redis.Cmd, len(which))
+	bells := map[string]bool{}
+	for k, i := range which {
+		e := entries[i]
+		notes.last = nil
+		_, errs[i] = client.EnqueueContext(ctx, asynq.NewTask(string(e.kind), e.payload), c.asynqOptions(e)...)
+		scripts[k] = notes.last
+		if notes.err != nil {
+			errs[i], notes.err = notes.err, nil
+		}
+		if e.own && e.durable.replicas > 0 && errs[i] == nil {
+			_, errs[i] = notes.pipes.at(ctx, e.ref.Key()) // its reservation is there
+		}
+		if e.at.IsZero() && errs[i] == nil {
+			bells[e.queue] = true
+		}
+	}
+	for queue := range bells {
+		if p, err := notes.pipes.at(ctx, allQueues); err == nil {
+			p.Publish(ctx, tasks.Bell, queue)
+		}
+	}
+	notes.pipes.exec(ctx)
+	for k, i := range which {
+		if errs[i] != nil {
+			continue
+		}
+		stored, err := scripts[k].Int()
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		if err := notes.listed[entries[i].queue].Err(); err != nil {
+			errs[i] = storedError{fmt.Errorf("its queue could not be listed: %w", err)}
+			continue
+		}
+		if err := notes.pipes.confirmed(ctx, entries[i]); err != nil {
+			errs[i] = err
+			continue
+		}
+		if stored == 0 {
+			errs[i] = asynq.ErrTaskIDConflict
+		}
+	}
 }
 
 // notepad is a Redis client that only takes notes of what asynq's Client does: EVALSHA, and SADD for the list of queues.
 type notepad struct {
 	redis.UniversalClient
-	pipe redis.Pipeliner
-	last *redis.Cmd
+	pipes  *pipes
+	whole  bool
+	last   *redis.Cmd
+	listed map[string]*redis.IntCmd // by queue
+	err    error                    // no node could be found to do it
 }
 
 func (n *notepad) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	n.last = n.pipe.EvalSha(ctx, sha, keys, args...)
+	if n.whole {
+		return redis.NewCmdResult(nil, unknownScript{})
+	}
+	return n.note(ctx, keys[0], func(p redis.Pipeliner) *redis.Cmd { return p.EvalSha(ctx, sha, keys, args...) })
+}
+
+func (n *notepad) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return n.note(ctx, keys[0], func(p redis.Pipeliner) *redis.Cmd { return p.Eval(ctx, script, keys, args...) })
+}
+
+func (n *notepad) note(ctx context.Context, key string, run func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
+	p, err := n.pipes.at(ctx, key)
+	if err != nil {
+		n.err = err
+		return redis.NewCmdResult(nil, err)
+	}
+	n.last = run(p)
 	return redis.NewCmdResult(int64(1), nil)
 }
 
 func (n *notepad) SAdd(ctx context.Context, key string, members ...any) *redis.IntCmd {
-	n.pipe.SAdd(ctx, key, members...)
+	p, err := n.pipes.at(ctx, key)
+	if err != nil {
+		n.err = err
+		return redis.NewIntResult(0, err)
+	}
+	cmd := p.SAdd(ctx, key, members...)
+	for _, queue := range members {
+		n.listed[fmt.Sprint(queue)] = cmd
+	}
 	return redis.NewIntResult(1, nil)
 }
+
+// unknownScript is Redis's error about a script that it doesn't know.
+type unknownScript struct{}
+
+func (unknownScript) Error() string { return "NOSCRIPT" }
+func (unknownScript) RedisError()   {}

@@ -89,23 +89,27 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 	if len(b) > MaxPayload {
 		return Envelope{}, fmt.Errorf("decode %s: payload of %d bytes, at most %d are read", k, len(b), MaxPayload)
 	}
-	// The version is read before the rest: a newer one may give every other field another shape.
-	var version struct {
-		Version int `json:"v"`
+	var p payload
+	unread := json.Unmarshal(b, &p)
+	if unread != nil {
+		// A newer version may give every field but its own another shape.
+		var version struct {
+			Version int `json:"v"`
+		}
+		if err := json.Unmarshal(b, &version); err != nil {
+			return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
+		}
+		p.Version = version.Version
 	}
-	if err := json.Unmarshal(b, &version); err != nil {
-		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
-	}
-	switch v := version.Version; {
+	switch v := p.Version; {
 	case v > Version:
 		return Envelope{}, fmt.Errorf("decode %s: %w: it is of version %d, this program reads up to %d",
 			k, ErrNewerVersion, v, Version)
 	case v < 1:
 		return Envelope{}, fmt.Errorf("decode %s: no version in the payload's field v", k)
 	}
-	var p payload
-	if err := json.Unmarshal(b, &p); err != nil {
-		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(err))
+	if unread != nil {
+		return Envelope{}, fmt.Errorf("decode %s: %w", k, withoutValue(unread))
 	}
 	if err := cmp.Or(CheckChannel(p.Channel), CheckID(p.ID)); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: %w", k, err)
@@ -117,8 +121,11 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 	if err := json.Unmarshal(p.Task, task); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: task: %w", k, withoutValue(err))
 	}
-	if _, err := marshal(task); err != nil {
-		return Envelope{}, fmt.Errorf("decode %s: task: a part of it is missing", k)
+	// Of all that JSON may leave out, only a rich menu can't be written when it is empty.
+	if t, ok := task.(*PublishRichMenu); ok {
+		if _, err := t.Menu.MarshalJSON(); err != nil {
+			return Envelope{}, fmt.Errorf("decode %s: task: a part of it is missing", k)
+		}
 	}
 	return Envelope{
 		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, Deadline: p.Deadline,
@@ -155,18 +162,13 @@ func (e Envelope) Hash() ([sha256.Size]byte, error) {
 			return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
 		}
 	}
-	d := json.NewDecoder(bytes.NewReader(task))
-	d.UseNumber()
-	var content any
-	if err := d.Decode(&content); err != nil {
-		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
-	}
-	// encoding/json writes the keys of maps sorted, and every string in one form.
-	canonical, err := json.Marshal([]any{e.Task.Kind(), e.RetryKey, content})
+	names, err := json.Marshal([]string{string(e.Task.Kind()), e.RetryKey})
 	if err != nil {
 		return [sha256.Size]byte{}, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
 	}
-	return sha256.Sum256(canonical), nil
+	// One JSON array: kind, retry key, content.
+	content, _ := canonical(append(names[:len(names)-1], ','), task)
+	return sha256.Sum256(append(content, ']')), nil
 }
 
 // marshal leaves < > & as they are: a message's bytes go to LINE unchanged.

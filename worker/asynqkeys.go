@@ -21,6 +21,9 @@ import (
 //
 // A fetched task is in active and in lease. asynq lets go of it by a script that takes it from both, or answers
 // "NOT FOUND".
+//
+// The scripts of ahead.go do for several tasks what asynq's dequeue and requeue do for one, with the fields state and
+// pending_since of a task's hash; TestFetchIsAsynqs fails when these change.
 
 const asynqQueues = "asynq:queues"
 
@@ -55,11 +58,13 @@ func isAcknowledge(keys []string) bool {
 // isTakenAway recognises the answer to an acknowledgement that asynq has the task no more.
 func isTakenAway(err error) bool { return err != nil && strings.Contains(err.Error(), "NOT FOUND") }
 
-// hasWork tells whether a queue has tasks to fetch, now or soon, or some that are under way.
+// hasWork tells whether a queue has tasks to fetch, now or soon, or some that are under way. A paused one hasn't.
 func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now time.Time) (bool, error) {
 	var lists []*redis.IntCmd
 	var due []*redis.ZSliceCmd
+	var paused *redis.IntCmd
 	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		paused = p.Exists(ctx, asynqKey(queue, "paused"))
 		for _, name := range []string{"pending", "active"} {
 			lists = append(lists, p.LLen(ctx, asynqKey(queue, name)))
 		}
@@ -70,6 +75,9 @@ func hasWork(ctx context.Context, rdb redis.UniversalClient, queue string, now t
 	})
 	if err != nil {
 		return false, err
+	}
+	if paused.Val() > 0 {
+		return false, nil
 	}
 	for _, l := range lists {
 		if l.Val() > 0 {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 )
 
 // Every worker says once a second that it lives, and which tasks it has. One of them, whoever holds the lock, watches over
@@ -82,7 +81,7 @@ func (w *Worker) beatUntil(ctx context.Context) {
 		t, err := w.beat(ctx)
 		switch {
 		case err != nil && ctx.Err() == nil && w.alarms.due("beat", time.Now()):
-			w.log.Warn("can't tell the other workers that this one lives", zap.Error(err))
+			w.health.warn("can't tell the other workers that this one lives", err)
 		case err == nil:
 			p.beat(t)
 			t.since = p.since

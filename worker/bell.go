@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/channel"
 )
 
 // asynq asks an empty queue again after a pause, so an urgent message on an idle queue would wait for half of that. A
@@ -25,10 +26,13 @@ type bells struct {
 	ours func(queue string) bool
 	// unheard gets the rings for queues of ours at which nobody waits.
 	unheard chan struct{}
+	// holds gets a value when a channel's holds have changed.
+	holds chan struct{}
 }
 
 func newBells(ours func(queue string) bool) *bells {
-	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1)}
+	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1),
+		holds: make(chan struct{}, 1)}
 }
 
 // hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
@@ -55,10 +59,15 @@ func (b *bells) ring(queue string) {
 		all = []chan struct{}{b.unheard}
 	}
 	for _, c := range all {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
+		notify(c)
+	}
+}
+
+// notify leaves a value, unless there is one.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -75,6 +84,10 @@ func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
 			if !ok {
 				return
 			}
+			if _, ok := channel.Changed(m.Payload); ok {
+				notify(b.holds)
+				continue
+			}
 			b.ring(m.Payload)
 		}
 	}
@@ -87,13 +100,21 @@ type attentive struct {
 	bells *bells
 	queue string
 	bell  <-chan struct{}
+	ahead *ahead
+	acks  *acks
 	// claims are told when asynq lets go of a task.
 	claims *claims
-	// closing ends all waiting: asynq can't shut a server down that waits.
+	// closing ends all waiting and fetching: asynq can't shut a server down that waits.
 	closing <-chan struct{}
 }
 
 func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if isDequeue(keys) {
+		return a.dequeue(ctx, keys, args)
+	}
+	if isDone(keys) {
+		return a.claims.acknowledged(a.queue, a.acks.done(ctx, keys, args), args)
+	}
 	cmd := a.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	switch {
 	case isAcknowledge(keys):
@@ -102,17 +123,22 @@ func (a *attentive) EvalSha(ctx context.Context, sha string, keys []string, args
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			a.bells.ring(a.queue)
 		}
-	case isDequeue(keys) && cmd.Err() == redis.Nil:
-		silence := time.NewTimer(maxSilence)
-		defer silence.Stop()
-		select {
-		case <-a.bell:
-		case <-silence.C:
-		case <-a.closing:
-			return cmd
-		}
-		again := append([]any{time.Now().Add(lease).Unix()}, args[1:]...)
-		return a.UniversalClient.EvalSha(ctx, sha, keys, again...)
 	}
 	return cmd
+}
+
+func (a *attentive) dequeue(ctx context.Context, keys []string, args []any) *redis.Cmd {
+	cmd := a.ahead.next(ctx, keys, args)
+	if cmd.Err() != redis.Nil {
+		return cmd
+	}
+	silence := time.NewTimer(maxSilence)
+	defer silence.Stop()
+	select {
+	case <-a.bell:
+	case <-silence.C:
+	case <-a.closing:
+		return cmd
+	}
+	return a.ahead.next(ctx, keys, append([]any{time.Now().Add(lease).Unix()}, args[1:]...))
 }

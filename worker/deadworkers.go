@@ -23,7 +23,7 @@ import (
 // An orphan is handed on in three steps, each of which can be repeated:
 //
 //  1. the attempt that the dead worker has left open is given up, so that the next one needn't wait for it;
-//  2. a copy is enqueued, under an ID of its own and with the same identity;
+//  2. a copy is enqueued at the front of the line, under an ID of its own and with the same identity;
 //  3. the orphan is taken away from its dead worker.
 //
 // So the task is always there at least once, and its record makes it sent once: also when the worker was only slow and
@@ -297,6 +297,9 @@ func (v *watch) handOn(ctx context.Context, c claim, living []string) (handing, 
 		return gone, err
 	}
 	if err := v.copy(ctx, info, ref.Copy(n+1)); err != nil {
+		return gone, err
+	}
+	if err := toFront(ctx, v.w.cfg.Redis, claim{c.queue, ref.Copy(n + 1)}); err != nil {
 		return gone, err
 	}
 	if err := retire(ctx, v.w.cfg.Redis, c); err != nil {

@@ -257,6 +257,16 @@ func TestFrozenWorkers(t *testing.T) {
 	}
 }
 
+// brings tells whether a fetch has brought something.
+func brings(cmd redis.Cmder) bool {
+	answer, ok := cmd.(*redis.Cmd)
+	if !ok {
+		return false
+	}
+	tasks, err := answer.Slice()
+	return err == nil && len(tasks) > 0
+}
+
 // loseFetch loses the first answer to a fetch that brought a task.
 type loseFetch struct{ lost atomic.Bool }
 
@@ -268,7 +278,7 @@ func (l *loseFetch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (l *loseFetch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if err == nil && isScriptOn(cmd, ":pending") && l.lost.CompareAndSwap(false, true) {
+		if err == nil && isScriptOn(cmd, ":pending") && brings(cmd) && l.lost.CompareAndSwap(false, true) {
 			err = errors.New("the connection broke")
 			cmd.SetErr(err)
 		}

@@ -32,16 +32,13 @@ type answer struct {
 type verdict struct {
 	record.Answer
 	delay time.Duration // until the next attempt, where there is one
-	alarm bool          // no attempt will succeed until somebody acts
 }
 
 const (
 	firstBackoff = time.Second
 	lastBackoff  = 5 * time.Minute
-
-	// authDelay and quotaDelay are waits for somebody to act: on the token, on the plan.
-	authDelay  = time.Minute
-	quotaDelay = 10 * time.Minute
+	// limitedBackoff is enough after a 429: the limiter has slowed down for everybody.
+	limitedBackoff = 4 * time.Second
 )
 
 // decide says what an answer means. It is the whole retry rule, and pure: random, from 0 to 1, spreads the waits.
@@ -49,10 +46,11 @@ const (
 //	answer                                  evidence    then
 //	2xx, 409 with the accepted id           accepted    sent
 //	400 403 404 410 411 413 415 422         refused     failed (invalid); but see afterOpen
-//	401                                     refused     exponential backoff where the token renews itself, else wait a
-//	                                                    minute: somebody must act
-//	429 rate                                refused     exponential backoff, or what Retry-After says
-//	429 quota                               refused     wait ten minutes: somebody must act
+//	401                                     refused     exponential backoff, within which the channel is held unless the
+//	                                                    token renews itself
+//	429 rate                                refused     a few seconds, or what Retry-After says
+//	429 quota                               refused     exponential backoff, within which the channel may be held
+//	its turn comes later                    refused     when it comes
 //	never left this machine                 refused     exponential backoff
 //	5xx, timeout, reset                     lost        exponential backoff, the same key; unknown where a repeat
 //	                                                    could do harm
@@ -75,23 +73,18 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 	switch v.Reason {
 	case lineapi.Invalid:
 		v.Final, v.AfterOpen = true, afterOpen(a.endpoint.Class, e.Status)
-	case lineapi.Auth:
-		if !a.renewable {
-			v.delay, v.alarm = authDelay, true
-		}
+	case lineapi.Auth, lineapi.Quota:
 	case lineapi.RateLimited:
-		v.delay = max(v.delay, e.RetryAfter)
-	case lineapi.Quota:
-		v.delay, v.alarm = quotaDelay, true
+		v.delay = max(min(v.delay, limitedBackoff), e.RetryAfter)
+		if e.Unsent {
+			v.delay = max(comeBack(e.RetryAfter), firstBackoff/2)
+		}
 	case lineapi.Server, lineapi.Network:
 		if e.Unsent {
 			break
 		}
 		v.Evidence = record.Lost
-		switch a.endpoint.Class {
-		case endpoint.OneShot, endpoint.Destructive, endpoint.NotRepeatable:
-			v.Final = true
-		}
+		v.Final = !a.endpoint.Class.Repeatable()
 	default:
 		v.Final, v.AfterOpen = true, afterOpen(a.endpoint.Class, e.Status)
 		if a.endpoint.Class != endpoint.Read {
@@ -103,6 +96,15 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 		v.Evidence, v.Final = record.Lost, begun.Attempts >= maxLooks
 	}
 	return v
+}
+
+// statusOf is LINE's status in an error; 0: there is none.
+func statusOf(err error) int {
+	var e *lineapi.Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
 }
 
 // acceptedID is the id under which LINE has the request: of a replayed one, the first attempt's.

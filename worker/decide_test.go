@@ -36,49 +36,49 @@ func TestDecide(t *testing.T) {
 		},
 		"401": {
 			failed(lineapi.Error{Status: 401, Reason: lineapi.Auth, Message: "no"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Auth, Error: "no"}, authDelay, true},
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Auth, Error: "no"}, 500 * time.Millisecond},
 		},
-		"401 with a token that renews itself": {
-			answer{renewable: true, err: &lineapi.Error{Status: 401, Reason: lineapi.Auth, Message: "no"}},
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Auth, Error: "no"}, 500 * time.Millisecond, false},
+		"its turn comes later": {
+			failed(lineapi.Error{Reason: lineapi.RateLimited, Unsent: true, Message: "later", RetryAfter: time.Minute}),
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "later"}, time.Minute - comeBackEarly},
 		},
 		"429": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.RateLimited, Message: "slow"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, 500 * time.Millisecond, false},
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, 500 * time.Millisecond},
 		},
 		"429 with Retry-After": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.RateLimited, Message: "slow", RetryAfter: time.Hour}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, time.Hour, false},
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, time.Hour},
 		},
 		"429 of the quota": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.Quota, Message: "month"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Quota, Error: "month"}, quotaDelay, true},
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Quota, Error: "month"}, 500 * time.Millisecond},
 		},
 		"500": {
 			failed(lineapi.Error{Status: 500, Reason: lineapi.Server, Message: "oops", RequestID: "r1"}),
 			verdict{record.Answer{
 				Evidence: record.Lost, Reason: lineapi.Server, Error: "oops", RequestID: "r1",
-			}, 500 * time.Millisecond, false},
+			}, 500 * time.Millisecond},
 		},
 		"no connection": {
 			failed(lineapi.Error{Reason: lineapi.Network, Unsent: true, Message: "refused"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Network, Error: "refused"}, 500 * time.Millisecond, false},
+			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Network, Error: "refused"}, 500 * time.Millisecond},
 		},
 		"no answer": {
 			failed(lineapi.Error{Reason: lineapi.Network, Message: "timeout"}),
-			verdict{record.Answer{Evidence: record.Lost, Reason: lineapi.Network, Error: "timeout"}, 500 * time.Millisecond, false},
+			verdict{record.Answer{Evidence: record.Lost, Reason: lineapi.Network, Error: "timeout"}, 500 * time.Millisecond},
 		},
 		"409 without the accepted id": {
 			failed(lineapi.Error{Status: 409, Reason: lineapi.Unknown, Message: "conflict"}),
 			verdict{record.Answer{
 				Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "conflict",
-			}, 500 * time.Millisecond, false},
+			}, 500 * time.Millisecond},
 		},
 		"an error of nobody's": {
 			answer{endpoint: endpoint.PushMessage, err: errors.New("odd")},
 			verdict{record.Answer{
 				Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "odd",
-			}, 500 * time.Millisecond, false},
+			}, 500 * time.Millisecond},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, decide(c.answer, first, 0)) })

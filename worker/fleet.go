@@ -17,7 +17,7 @@ import (
 // work, so that a hundred quiet channels cost nothing.
 type fleet struct {
 	w *Worker
-	// perPush is how many servers one push queue gets: a Server fetches one task per round trip to Redis.
+	// perPush is how many servers one push queue gets: a Server fetches once per round trip to Redis.
 	perPush int
 	running map[string]*crew
 	foreign map[string]bool // queues of channels that nobody here has, told of once
@@ -26,6 +26,7 @@ type fleet struct {
 // crew is the servers of one queue.
 type crew struct {
 	servers []*asynq.Server
+	ahead   []*ahead // of each
 	closing chan struct{}
 	idle    time.Time // since when; zero: it has work
 }
@@ -44,7 +45,7 @@ func newFleet(w *Worker, perPush int) *fleet {
 
 // serversFor is how many servers reach LINE's 2,000 pushes a second at this distance from Redis.
 func serversFor(roundTrip time.Duration) int {
-	n := int(2000*roundTrip/time.Second) + 1
+	n := int(2000/maxAhead*roundTrip/time.Second) + 1
 	return min(n, 8)
 }
 
@@ -83,15 +84,19 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	}
 	c := &crew{closing: make(chan struct{})}
 	f.running[queue] = c
+	acks := newAcks(f.w.redis)
 	for range n {
 		rdb := &attentive{
-			UniversalClient: f.w.cfg.Redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
+			UniversalClient: f.w.redis, bells: f.w.bells, queue: queue, bell: f.w.bells.hear(queue),
+			ahead:  newAhead(f.w.cfg.Redis, queue, f.concurrency(l), f.w.claims),
+			acks:   acks,
 			claims: f.w.claims, closing: c.closing,
 		}
-		server := asynq.NewServerFromRedisClient(rdb, asynq.Config{
+		c.ahead = append(c.ahead, rdb.ahead)
+		server := asynq.NewServerFromRedisClient(enduring{rdb, f.w.lookout}, asynq.Config{
 			Concurrency: f.concurrency(l),
 			Queues:      map[string]int{queue: 1},
-			Logger:      asynqLog{f.w.log.Named("asynq").Sugar()},
+			Logger:      asynqLog{f.w.log.Named("asynq").Sugar(), f.w.health},
 			LogLevel:    asynq.InfoLevel,
 			// After an empty answer, which has waited for the bell already, asynq pauses all the same.
 			TaskCheckInterval: time.Millisecond,
@@ -122,6 +127,9 @@ func (f *fleet) halt(queue string) {
 func (c *crew) halt() {
 	close(c.closing)
 	var all sync.WaitGroup
+	for _, a := range c.ahead {
+		all.Go(a.close)
+	}
 	for _, s := range c.servers {
 		all.Go(s.Shutdown)
 	}
@@ -145,12 +153,12 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 	registered := time.Now()
 	for {
 		if err := f.sweep(ctx); err != nil && ctx.Err() == nil {
-			f.w.log.Warn("can't look at the queues", zap.Error(err))
+			f.w.health.warn("can't look at the queues", err)
 		}
 		if time.Since(registered) > channel.Refresh {
 			registered = time.Now()
 			if err := channel.Register(ctx, f.w.cfg.Redis, channels...); err != nil && ctx.Err() == nil {
-				f.w.log.Warn("can't say which channels are served here", zap.Error(err))
+				f.w.health.warn("can't say which channels are served here", err)
 			}
 		}
 		select {

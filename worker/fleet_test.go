@@ -50,7 +50,7 @@ func TestRunFailsAtOnceWithoutRedis(t *testing.T) {
 
 func TestServersFollowTheDistance(t *testing.T) {
 	for roundTrip, want := range map[time.Duration]int{
-		100 * time.Microsecond: 1, time.Millisecond: 3, 2 * time.Millisecond: 5, time.Second: 8,
+		100 * time.Microsecond: 1, 2 * time.Millisecond: 1, 10 * time.Millisecond: 2, time.Second: 8,
 	} {
 		assert.Equal(t, want, serversFor(roundTrip), roundTrip)
 	}
@@ -96,12 +96,19 @@ func (s *scripted) EvalSha(_ context.Context, _ string, _ []string, args ...any)
 	return a
 }
 
+func (s *scripted) Publish(context.Context, string, any) *redis.IntCmd {
+	return redis.NewIntResult(1, nil)
+}
+
 func TestAttentive(t *testing.T) {
 	dequeue := []string{"asynq:{q}:pending", "asynq:{q}:paused", "asynq:{q}:active", "asynq:{q}:lease"}
-	empty, task := redis.NewCmdResult(nil, redis.Nil), redis.NewCmdResult("a task", nil)
+	empty, task := redis.NewCmdResult([]any{}, nil), redis.NewCmdResult([]any{"id", "a task"}, nil)
 	setUp := func(answers ...*redis.Cmd) (*attentive, *scripted, *bells, chan struct{}) {
 		b, inner, closing := newBells(func(string) bool { return true }), &scripted{answers: answers}, make(chan struct{})
-		return &attentive{UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), closing: closing}, inner, b, closing
+		return &attentive{
+			UniversalClient: inner, bells: b, queue: "q", bell: b.hear("q"), ahead: newAhead(inner, "q", 64, newClaims(nil)),
+			closing: closing,
+		}, inner, b, closing
 	}
 	t.Run("a ring ends the wait", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -111,7 +118,7 @@ func TestAttentive(t *testing.T) {
 			cmd := a.EvalSha(t.Context(), "sha", dequeue, start.Add(lease).Unix(), "prefix")
 			assert.Equal(t, "a task", cmd.Val())
 			assert.Equal(t, 300*time.Millisecond, time.Since(start))
-			assert.Equal(t, []any{time.Now().Add(lease).Unix(), "prefix"}, inner.args[1], "the lease is renewed")
+			assert.Equal(t, []any{time.Now().Add(lease).Unix(), "prefix", 1}, inner.args[1], "the lease is renewed")
 		})
 	})
 	t.Run("a ring before the question counts", func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
-	"github.com/lineq/lineq/lineapi/endpoint"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
 )
@@ -35,17 +34,18 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		return err
 	}
 	for {
-		if err := w.hold(ctx, j); err != nil {
+		if err := w.hold(j); err != nil {
 			return err
 		}
-		if err := w.permit(ctx, j); err != nil {
+		permitted, err := w.permit(ctx, j)
+		if err != nil {
 			return err
 		}
 		begun, err := w.begin(ctx, j)
 		if err != nil || begun == nil {
 			return err
 		}
-		answer := w.call(ctx, j, *begun)
+		answer := w.call(permitted, j, *begun)
 		more, err := w.end(ctx, j, *begun, answer)
 		if err != nil || !more {
 			return err
@@ -87,14 +87,16 @@ func (w *Worker) decode(ctx context.Context, t *asynq.Task) (*job, error) {
 	e, err := tasks.Decode(tasks.Kind(t.Type()), t.Payload())
 	if err != nil {
 		if errors.Is(err, tasks.ErrNewerVersion) || errors.Is(err, tasks.ErrUnknownKind) {
-			w.log.Warn("task left for a newer worker", zap.String("task_id", id), zap.Error(err))
+			if w.alarms.due("newer "+t.Type(), time.Now()) {
+				w.log.Warn("tasks left for a newer worker", zap.String("task_id", id), zap.Error(err))
+			}
 			return nil, &postponed{delay: foreignDelay, reason: err.Error()}
 		}
 		return nil, w.unreadable(ctx, t, id, queue, err)
 	}
 	j := &job{
 		Envelope: e, ref: record.Ref{Channel: e.Channel, ID: e.ID}, queue: queue, payload: t.Payload(),
-		client: w.cfg.Channels[e.Channel],
+		client: w.clients[e.Channel],
 	}
 	if j.client == nil {
 		if w.alarms.due("foreign "+e.Channel, time.Now()) {
@@ -144,36 +146,6 @@ func (w *Worker) unreadable(ctx context.Context, t *asynq.Task, id, queue string
 	return w.settle(ctx, &job{ref: ref, queue: queue, payload: t.Payload()}, tasks.Kind(t.Type()), decision)
 }
 
-// hold lets the tasks of a held channel wait.
-func (w *Worker) hold(ctx context.Context, j *job) error {
-	if w.cfg.Gate == nil {
-		return nil
-	}
-	wait, reason, err := w.cfg.Gate.Hold(ctx, j.Channel, j.policy)
-	switch {
-	case err != nil:
-		return &postponed{delay: redisDelay, reason: err.Error()}
-	case wait > 0:
-		return &postponed{delay: wait, reason: "the channel is held: " + string(reason)}
-	}
-	return nil
-}
-
-// permit lets the task wait for its turn within LINE's limits.
-func (w *Worker) permit(ctx context.Context, j *job) error {
-	if w.cfg.Gate == nil {
-		return nil
-	}
-	wait, err := w.cfg.Gate.Permit(ctx, j.Channel, j.policy, j.ID)
-	switch {
-	case err != nil:
-		return &postponed{delay: redisDelay, reason: err.Error()}
-	case wait > 0:
-		return &postponed{delay: wait, reason: "waits for its turn within LINE's limits"}
-	}
-	return nil
-}
-
 // begin opens the attempt. A nil result and a nil error mean that the task is done with.
 func (w *Worker) begin(ctx context.Context, j *job) (*record.Begun, error) {
 	begun, err := w.records.Begin(ctx, record.Attempt{
@@ -199,14 +171,8 @@ func (w *Worker) begin(ctx context.Context, j *job) (*record.Begun, error) {
 
 // repeatable tells whether a task may be called again after an attempt whose answer was lost.
 func repeatable(j *job) bool {
-	if j.Task.Kind() == tasks.KindPublishRichMenu {
-		return true // it looks at LINE for what the lost attempt did
-	}
-	switch j.policy.Endpoint.Class {
-	case endpoint.OneShot, endpoint.NotRepeatable, endpoint.Destructive:
-		return false
-	}
-	return true
+	// Publishing looks at LINE for what the lost attempt did.
+	return j.Task.Kind() == tasks.KindPublishRichMenu || j.policy.Endpoint.Class.Repeatable()
 }
 
 // call calls LINE, within the time that begin was told.
@@ -227,6 +193,7 @@ func (w *Worker) end(ctx context.Context, j *job, begun record.Begun, a answer) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	v := decide(a, begun, w.random())
+	w.metrics.answered(j.Channel, a.endpoint, statusOf(a.err), v.Reason)
 	if v.Evidence == record.Accepted && a.data != nil {
 		if err := w.records.KeepData(ctx, j.ref, a.data, a.dataLifetime); err != nil {
 			return false, &postponed{delay: redisDelay, reason: err.Error()}
@@ -236,6 +203,7 @@ func (w *Worker) end(ctx context.Context, j *job, begun record.Begun, a answer) 
 	if err != nil {
 		return false, &postponed{delay: redisDelay, reason: err.Error()}
 	}
+	w.react(ctx, j, a, v.Reason)
 	if decision.Outcome != "" {
 		return false, w.settle(ctx, j, j.Task.Kind(), decision)
 	}

@@ -17,7 +17,7 @@ import (
 const handOnQueue = "lineq-push-default"
 
 // fetched enqueues a task and fetches it for nobody.
-func fetched(t *testing.T, rdb redis.UniversalClient, id string) claim {
+func fetchedTask(t *testing.T, rdb redis.UniversalClient, id string) claim {
 	t.Helper()
 	_, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask("push", []byte("payload")), asynq.Queue(handOnQueue),
 		asynq.TaskID(id), asynq.MaxRetry(7), asynq.Timeout(5*time.Minute), asynq.Retention(time.Hour))
@@ -55,7 +55,7 @@ func TestHandOn(t *testing.T) {
 		}
 
 		t.Run("the copy has all that the original had", func(t *testing.T) {
-			c := fetched(t, rdb, "default:plain")
+			c := fetchedTask(t, rdb, "default:plain")
 			assert.Equal(t, handed, handOn(t, c))
 			missing(t, c.id)
 			got := info(t, "default:plain~1")
@@ -68,28 +68,28 @@ func TestHandOn(t *testing.T) {
 			assert.Equal(t, gone, handOn(t, c), "a second watch comes too late")
 		})
 		t.Run("a copy's copy", func(t *testing.T) {
-			assert.Equal(t, handed, handOn(t, fetched(t, rdb, "default:again~2")))
+			assert.Equal(t, handed, handOn(t, fetchedTask(t, rdb, "default:again~2")))
 			info(t, "default:again~3")
-			last := fetched(t, rdb, "default:last~3")
+			last := fetchedTask(t, rdb, "default:last~3")
 			assert.Equal(t, leftToAsynq, handOn(t, last))
 			assert.Equal(t, asynq.TaskStateActive, info(t, last.id).State)
 		})
 		t.Run("somebody has made the copy and died before the rest", func(t *testing.T) {
-			c := fetched(t, rdb, "default:half")
+			c := fetchedTask(t, rdb, "default:half")
 			require.NoError(t, v.copy(ctx, info(t, c.id), "default:half~1"))
 			assert.Equal(t, handed, handOn(t, c))
 			missing(t, c.id)
 			info(t, "default:half~1")
 		})
 		t.Run("a copy of an earlier life is over", func(t *testing.T) {
-			c := fetched(t, rdb, "default:old")
+			c := fetchedTask(t, rdb, "default:old")
 			require.NoError(t, v.copy(ctx, info(t, c.id), "default:old~1"))
 			require.NoError(t, inspector.ArchiveTask(handOnQueue, "default:old~1"))
 			assert.Equal(t, handed, handOn(t, c))
 			assert.Equal(t, asynq.TaskStatePending, info(t, "default:old~1").State, "else the task would be lost")
 		})
 		t.Run("it waits again", func(t *testing.T) {
-			c := fetched(t, rdb, "default:waits")
+			c := fetchedTask(t, rdb, "default:waits")
 			require.NoError(t, retire(ctx, rdb, c))
 			_, err := asynq.NewClientFromRedisClient(rdb).Enqueue(asynq.NewTask("push", nil), asynq.Queue(handOnQueue),
 				asynq.TaskID(c.id), asynq.ProcessIn(time.Hour))
@@ -99,7 +99,7 @@ func TestHandOn(t *testing.T) {
 			missing(t, c.id+"~1")
 		})
 		t.Run("none of lineq's", func(t *testing.T) {
-			assert.Equal(t, leftToAsynq, handOn(t, fetched(t, rdb, "somebody's own id")))
+			assert.Equal(t, leftToAsynq, handOn(t, fetchedTask(t, rdb, "somebody's own id")))
 		})
 		t.Run("an ID without a task", func(t *testing.T) {
 			require.NoError(t, rdb.HSet(ctx, asynqKey(handOnQueue, "t:default:nothing"), "state", "active").Err())
@@ -118,12 +118,12 @@ func TestHandOn(t *testing.T) {
 		}
 		t.Run("a dead worker's attempt is given up", func(t *testing.T) {
 			require.Equal(t, record.Go, begin(t, "begun", "dead"))
-			assert.Equal(t, handed, handOn(t, fetched(t, rdb, "default:begun")))
+			assert.Equal(t, handed, handOn(t, fetchedTask(t, rdb, "default:begun")))
 			assert.Equal(t, record.Go, begin(t, "begun", w.id))
 		})
 		t.Run("a living worker's attempt isn't", func(t *testing.T) {
 			require.Equal(t, record.Go, begin(t, "living", w.id))
-			assert.Equal(t, handed, handOn(t, fetched(t, rdb, "default:living")))
+			assert.Equal(t, handed, handOn(t, fetchedTask(t, rdb, "default:living")))
 			assert.Equal(t, record.Busy, begin(t, "living", "other"))
 		})
 		t.Run("the queue's bell is rung", func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestHandOn(t *testing.T) {
 			defer sub.Close()
 			_, err := sub.Receive(ctx)
 			require.NoError(t, err)
-			require.NoError(t, v.handAllOn(ctx, []orphan{{fetched(t, rdb, "default:rung"), "dead"}}, nil))
+			require.NoError(t, v.handAllOn(ctx, []orphan{{fetchedTask(t, rdb, "default:rung"), "dead"}}, nil))
 			m, err := sub.ReceiveMessage(ctx)
 			require.NoError(t, err)
 			assert.Equal(t, handOnQueue, m.Payload)

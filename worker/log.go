@@ -1,11 +1,14 @@
 package worker
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
+	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
 )
@@ -36,22 +39,20 @@ func (w *Worker) logOutcome(j *job, k tasks.Kind, d record.Decision) {
 	entry.Write(fields...)
 }
 
-// logWaiting tells of a task that must come again: aloud where somebody has to act, but not once for each of a hundred
-// thousand tasks that wait for the same.
+// logWaiting tells of a task that must come again: the first time aloud. What a whole channel waits for is told elsewhere,
+// once for all its tasks.
 func (w *Worker) logWaiting(j *job, begun record.Begun, v verdict) {
 	fields := []zap.Field{
 		zap.String("channel", j.Channel), zap.String("task_id", j.ID), zap.String("kind", string(j.Task.Kind())),
 		zap.Int("attempt", begun.Attempts), zap.String("reason", string(v.Reason)), zap.String("error", v.Error),
 		zap.String("request_id", v.RequestID), zap.Duration("wait", v.delay),
 	}
+	level := zap.InfoLevel
 	switch {
-	case v.alarm && w.alarms.due(j.Channel+" "+string(v.Reason), time.Now()):
-		w.log.Error("channel waits until somebody acts", fields...)
-	case begun.Attempts > 1 || v.alarm:
-		w.log.Debug("waiting", fields...)
-	default:
-		w.log.Info("waiting", fields...)
+	case begun.Attempts > 1, v.Reason == lineapi.Auth, v.Reason == lineapi.Quota, v.Reason == lineapi.RateLimited:
+		level = zap.DebugLevel
 	}
+	w.log.Log(level, "waiting", fields...)
 }
 
 // alarmEvery is how often the same alarm is repeated.
@@ -76,8 +77,22 @@ func (a *alarms) due(name string, now time.Time) bool {
 	return true
 }
 
-// asynqLog is asynq's log in ours. What asynq calls news is none for an operator.
-type asynqLog struct{ *zap.SugaredLogger }
+// asynqLog is asynq's log in ours. What asynq calls news is none for an operator, and what it says about a Redis that is
+// away has been said once.
+type asynqLog struct {
+	*zap.SugaredLogger
+	health *health
+}
 
 func (l asynqLog) Info(args ...any)  { l.SugaredLogger.Debug(args...) }
+func (l asynqLog) Warn(args ...any)  { l.say(zap.WarnLevel, args) }
+func (l asynqLog) Error(args ...any) { l.say(zap.ErrorLevel, args) }
 func (l asynqLog) Fatal(args ...any) { l.SugaredLogger.Error(args...) }
+
+func (l asynqLog) say(level zapcore.Level, args []any) {
+	line := fmt.Sprint(args...)
+	if l.health.covers(line) {
+		level = zap.DebugLevel
+	}
+	l.SugaredLogger.Log(level, line)
+}

@@ -44,7 +44,10 @@ func TestWhatANewerWorkerCanSendStays(t *testing.T) {
 	s.enqueueRaw(t, "teleport", "default:unheard-of", []byte(`{"v":1,"channel":"default","id":"unheard-of","task":{}}`))
 	s.enqueueRaw(t, "push", "elsewhere:1", []byte(`{"v":1,"channel":"elsewhere","id":"1","task":{}}`))
 
+	s.enqueueRaw(t, "push", "default:newer-too", []byte(`{"v":2,"channel":"default","id":"newer-too","task":{}}`))
+
 	newer := s.inQueue(t, "default:newer", asynq.TaskStateRetry)
+	s.inQueue(t, "default:newer-too", asynq.TaskStateRetry)
 	assert.Contains(t, newer.LastErr, "version 2")
 	assert.Zero(t, newer.Retried, "a wait is no failed attempt")
 	assert.Contains(t, s.inQueue(t, "default:unheard-of", asynq.TaskStateRetry).LastErr, "unknown kind")
@@ -53,6 +56,7 @@ func TestWhatANewerWorkerCanSendStays(t *testing.T) {
 	r, err := s.q.Result(t.Context(), "newer")
 	require.NoError(t, err)
 	assert.Equal(t, tasks.StateWaiting, r.State)
+	assert.Len(t, s.logs.FilterMessage("tasks left for a newer worker").All(), 2, "one for each kind")
 }
 
 func TestWhatNobodyCanReadIsRecorded(t *testing.T) {
@@ -61,7 +65,9 @@ func TestWhatNobodyCanReadIsRecorded(t *testing.T) {
 	s.work(t)
 	payload := []byte(`{"v":1,"channel":"default","id":"broken","task":{"to":7,"messages":"` + secretText + `"}}`)
 	s.enqueueRaw(t, "push", "default:broken", payload)
-	r := s.wait(t, producer.Ticket{ID: "broken", Channel: "default"})
+	ticket := producer.Ticket{ID: "broken", Channel: "default", Queue: tasks.LineUrgent.Queue("default")}
+	r := s.wait(t, ticket)
+	s.nothingIsLeft(t, ticket)
 	assert.Equal(t, tasks.OutcomeFailed, r.Outcome)
 	assert.Equal(t, lineapi.Invalid, r.Reason)
 	assert.Contains(t, r.Error, "decode push")

@@ -53,7 +53,7 @@ func TestStopLetsSendsFinish(t *testing.T) {
 				require.Equal(t, tasks.OutcomeSent, r.Outcome)
 				require.Equal(t, 1, r.Attempts)
 			default:
-				require.Equal(t, tasks.StateQueued, r.State, "nothing is left under way")
+				require.Contains(t, []tasks.State{tasks.StateQueued, tasks.StateWaiting}, r.State, "nothing is left under way")
 				require.Zero(t, s.line.Ledger().Count(user(i)), "it was sent, but not recorded")
 			}
 		}

@@ -26,33 +26,39 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
 )
 
 // Config is what a Worker needs.
 type Config struct {
 	// Redis carries the queues and the records. Make it with [RedisOptions]: go-redis's own settings let a short
-	// absence of Redis run tasks twice. It stays the caller's.
+	// absence of Redis run tasks twice. It stays the caller's; New adds a hook to it.
 	Redis redis.UniversalClient
 	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker.
 	Channels map[string]*lineapi.Client
-	// Gate makes requests wait for LINE's limits, and for held channels. Nil: nothing waits.
-	Gate Gate
+	// Limits are the rates that all workers on this Redis keep together. The zero value keeps LINE's own.
+	Limits limit.Limits
+	// Metrics gets the worker's metrics, whose names begin with lineq_. Nil: nobody.
+	Metrics prometheus.Registerer
 	// Log gets one line per outcome. Nil: silent.
 	Log *zap.Logger
 	// Grace is how long sends under way may take to finish when Run ends. Zero: 15 seconds, which is above the timeout
 	// of one call.
 	Grace time.Duration
-	// Concurrency is how many sends of one channel's pushes may be under way. Zero: 200, which reaches LINE's 2,000 a
-	// second where LINE takes 100 ms. The other queues have a fixed share that fits their limits.
+	// Concurrency is how many sends of one channel's pushes may be under way. Zero: 400, which reaches LINE's 2,000 a
+	// second where LINE takes 100 ms, with as many that wait for their turn. The other queues have a fixed share that fits
+	// their limits.
 	Concurrency int
 	// Retention is how long records of decided tasks are kept.
 	Retention record.Retention
@@ -66,26 +72,30 @@ func (c Config) channelOf(queue string) *lineapi.Client {
 	return nil
 }
 
-// Gate says how long a request must wait before it may go to LINE. Its methods are asked in this order, directly before
-// the attempt is opened, from many goroutines. A wait is never a failed attempt: the task goes back to its queue and
-// comes again after it.
-type Gate interface {
-	// Hold returns how long the channel's tasks under this policy are held, and for which reason; 0: they aren't.
-	Hold(ctx context.Context, channel string, p tasks.Policy) (time.Duration, lineapi.Reason, error)
-	// Permit takes one request of the endpoint's limit and returns when it may go. It may block for a moment where the
-	// task's queue is the channel's own; on shared queues it returns at once.
-	Permit(ctx context.Context, channel string, p tasks.Policy, id string) (time.Duration, error)
-}
-
 // Worker sends. Make it with New, and Run it once.
 type Worker struct {
 	cfg     Config
 	id      string // of this worker, random
 	log     *zap.Logger
+	redis   redis.UniversalClient // Config.Redis, for what every send needs
 	records *record.Store
+	clients map[string]*lineapi.Client // those of the configuration, paced
+	limiter *limit.Limiter
+	metrics *metrics
 	bells   *bells
 	claims  *claims
+	health  *health
+	lookout lookout
 	alarms  alarms
+
+	holds      heldChannels
+	tokens     refusals
+	recipients recipients
+	checks     sync.WaitGroup
+
+	// waits ends when the worker stops: then nobody waits for a permit any more.
+	waits     context.Context
+	stopWaits context.CancelFunc
 	// sends ends when the grace time is over: then calls under way are given up.
 	sends     context.Context
 	stopSends context.CancelFunc
@@ -115,20 +125,39 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Grace = 15 * time.Second
 	}
 	if cfg.Concurrency == 0 {
-		cfg.Concurrency = 200
+		cfg.Concurrency = 400
 	}
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
+	bundled := inBundles(cfg.Redis)
+	m, err := newMetrics(cfg.Metrics)
+	if err != nil {
+		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
+	}
+	cfg.Redis.AddHook(handshake{})
 	w := &Worker{
 		cfg:     cfg,
 		id:      newWorkerID(),
 		log:     cfg.Log,
-		records: record.New(cfg.Redis, cfg.Retention),
+		redis:   bundled,
+		records: record.New(bundled, cfg.Retention),
 		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
+		health:  &health{log: cfg.Log},
+		lookout: newLookout(cfg.Redis),
 		random:  rand.Float64,
+		metrics: m,
+		clients: map[string]*lineapi.Client{},
 	}
 	w.claims = newClaims(w.takenAway)
+	w.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit})
+	if err != nil {
+		return nil, fmt.Errorf("worker: Config.Limits: %w", err)
+	}
+	for name, client := range cfg.Channels {
+		w.clients[name] = client.Paced(w.limiter.Before(name))
+	}
+	w.waits, w.stopWaits = context.WithCancel(context.Background())
 	w.sends, w.stopSends = context.WithCancel(context.Background())
 	return w, nil
 }
@@ -141,6 +170,7 @@ func New(cfg Config) (*Worker, error) {
 // when Redis is back; until then asynq panics if its client is closed.
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
+	defer w.stopWaits()
 	names := slices.Sorted(maps.Keys(w.cfg.Channels))
 	roundTrip, err := w.reachRedis(ctx)
 	if err == nil {
@@ -152,19 +182,26 @@ func (w *Worker) Run(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("worker: redis can't be reached: %w", err)
 	}
+	again := map[string]time.Time{}
+	if err := w.attend(ctx, true, again); err != nil {
+		w.lookout.close()
+		return fmt.Errorf("worker: %w", err)
+	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
 		f.stop()
+		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
 	w.checkClock(ctx)
-	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names), zap.Duration("redis_round_trip", roundTrip))
+	w.checkRedis(ctx, w.lookout)
+	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names),
+		zap.Duration("redis_round_trip", roundTrip))
 
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		w.bells.listen(ctx, w.cfg.Redis)
-	}()
+	var watches sync.WaitGroup
+	watches.Go(func() { w.bells.listen(ctx, w.lookout) })
+	watches.Go(func() { w.health.watch(ctx, w.lookout) })
+	watches.Go(func() { w.watchHolds(ctx, again) })
 	// It lives for the others until it has given back all that it had.
 	lives, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()
@@ -177,11 +214,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	go func() {
 		defer close(stopped)
 		f.sweepUntil(ctx, names)
+		w.stopWaits()
 		f.stop()
 		die()
 		<-beating
 		w.leave()
-		<-listening // go-redis holds a subscription fast while it connects it again, for up to a minute
+		watches.Wait()
+		w.checks.Wait()
+		w.lookout.close() // not before asynq has ended, which panics without it
 	}()
 	<-ctx.Done()
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))

@@ -38,6 +38,7 @@ func TestAMessageReachesLINEOnce(t *testing.T) {
 		assert.Equal(t, got[0].RequestID, r.RequestID)
 		assert.Equal(t, tasks.RetryKey("default", endpoint.PushMessage, "order-1", "", 0), got[0].RetryKey)
 
+		s.nothingIsLeft(t, ticket)
 		lines, err := s.records.LogTail(t.Context(), "default", 10)
 		require.NoError(t, err)
 		require.Len(t, lines, 1)
@@ -243,35 +244,6 @@ func TestWaitsAreNoFailures(t *testing.T) {
 	}
 }
 
-func TestNoTokenThatLINETakes(t *testing.T) {
-	t.Parallel()
-	s := onMini(t)
-	wrong, err := lineapi.New(lineapi.Config{
-		Token: lineapi.StaticToken("a-token-that-was-revoked"), Origin: s.server.URL, DataOrigin: s.server.URL,
-	})
-	require.NoError(t, err)
-	stop := s.work(t, func(c *worker.Config) { c.Channels[tasks.DefaultChannel] = wrong })
-	ticket := s.push(t, user(1))
-	for i := range 20 {
-		s.waitFor(t, s.push(t, user(2+i)), tasks.StateWaiting)
-	}
-	r := s.waitFor(t, ticket, tasks.StateWaiting)
-	assert.Equal(t, 1, s.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "one alarm for all that wait for the same")
-	assert.Equal(t, lineapi.Auth, r.Reason)
-	assert.Empty(t, r.Outcome)
-	stop()
-
-	// With the right token it goes, when somebody runs it or its wait is over.
-	s.work(t)
-	_, err = s.q.Run(t.Context(), ticket.ID)
-	require.NoError(t, err)
-	assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
-	require.NotZero(t, s.logs.Len())
-	for _, e := range s.logs.All() {
-		assert.NotContains(t, fmt.Sprint(e.Entry, e.ContextMap()), "a-token-that-was-revoked")
-	}
-}
-
 func TestATokenThatRenewsItself(t *testing.T) {
 	t.Parallel()
 	s := onMini(t)
@@ -360,6 +332,7 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 	require.NoError(t, err)
 	r := s.wait(t, ticket)
 	assert.Equal(t, "Invalid reply token", r.Error)
+	s.nothingIsLeft(t, ticket)
 
 	secrets := []string{secretText, replyToken, linesim.DefaultChannel.Token, user(1), user(9)}
 	outcomes := 0

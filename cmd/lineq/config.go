@@ -28,13 +28,15 @@ type setting struct {
 	line, column int
 }
 
-// channelConfig says where a channel's secrets are. They are never in the file itself.
+// channelConfig says where a channel's secrets are, which are never in the file itself, and what limits it has of its own.
 type channelConfig struct {
-	TokenEnv   string `yaml:"token_env"`
-	TokenFile  string `yaml:"token_file"`
-	ChannelID  string `yaml:"channel_id"`
-	SecretEnv  string `yaml:"secret_env"`
-	SecretFile string `yaml:"secret_file"`
+	TokenEnv   string   `yaml:"token_env"`
+	TokenFile  string   `yaml:"token_file"`
+	ChannelID  string   `yaml:"channel_id"`
+	SecretEnv  string   `yaml:"secret_env"`
+	SecretFile string   `yaml:"secret_file"`
+	Share      yamlNode `yaml:"share"`
+	Rates      yamlNode `yaml:"rates"`
 }
 
 // readConfig reads a file whose top-level keys are the names of flags, and channels. Its errors give line and column, but

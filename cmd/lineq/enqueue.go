@@ -24,6 +24,9 @@ type enqueueFlags struct {
 	Wait    bool          `help:"Wait for the outcome, and fail unless it is sent."`
 	Timeout time.Duration `default:"1m" help:"How long to wait, from when it is due."`
 	JSON    bool          `name:"json" help:"Print JSON."`
+
+	Durable        int           `placeholder:"N" help:"Succeed only when N replicas of Redis have it, too."`
+	DurableTimeout time.Duration `default:"2s" help:"How long the replicas may take."`
 }
 
 // check refuses what needs no Redis to be seen.
@@ -40,6 +43,10 @@ func (f enqueueFlags) check(n int) error {
 		return misusef("--in can't be negative")
 	case f.Timeout <= 0:
 		return misusef("--timeout must be above zero")
+	case f.Durable < 0:
+		return misusef("--durable can't be negative")
+	case f.DurableTimeout <= 0:
+		return misusef("--durable-timeout must be above zero")
 	}
 	return nil
 }
@@ -52,6 +59,9 @@ func (f enqueueFlags) options() []producer.Option {
 	}
 	if due := f.due(); !due.IsZero() {
 		all = append(all, producer.At(due))
+	}
+	if f.Durable > 0 {
+		all = append(all, producer.Durable(f.Durable, f.DurableTimeout))
 	}
 	return all
 }

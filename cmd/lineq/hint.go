@@ -116,9 +116,15 @@ func hintFor(err error) string {
 	var refused *lineapi.Error
 	var stored *producer.EnqueueError
 	var wrong *misuseError
+	var noToken *noTokenError
+	var unchecked *checkError
 	switch {
 	case errors.As(err, &unknown):
 		return "known are " + strings.Join(unknown.known, ", ") + "; a worker makes its channels known when it starts"
+	case errors.As(err, &noToken):
+		return "there is one for " + strings.Join(noToken.have, ", ") + "; --config names a file with more channels"
+	case errors.As(err, &unchecked) && len(unchecked.refused) > 0:
+		return "give this command and the worker a new one, from https://developers.line.biz/console/"
 	case errors.As(err, &down):
 		return redisHint(down.err)
 	case errors.As(err, &stored):
@@ -137,6 +143,10 @@ func hintFor(err error) string {
 	case errors.Is(err, errRedisURL):
 		return "such as redis://127.0.0.1:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock; " +
 			"special characters in a password are written as %40"
+	case errors.Is(err, errLimits):
+		return "such as rates: {pushMessage: 1000/s} and channels: {shop: {share: 0.5}}; see lineq worker --help"
+	case errors.Is(err, errLimitsOff):
+		return "leave it out, or name a file; for lineq simulate give --line-origin http://127.0.0.1:8788"
 	case errors.Is(err, errConfig):
 		return `keys are names of flags without --, and channels: {name: {token_env: …}}; secrets stay out of the file`
 	case errors.Is(err, errFault):

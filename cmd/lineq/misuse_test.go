@@ -359,7 +359,7 @@ func TestNewerPayload(t *testing.T) {
 	require.NoError(t, err)
 	c.env["LINE_CHANNEL_ACCESS_TOKEN"] = secretToken
 	w := c.start("worker", "--line-origin", "http://127.0.0.1:1")
-	assert.Contains(t, w.await("task left for a newer worker"), "payload of a newer version")
+	assert.Contains(t, w.await("tasks left for a newer worker"), "payload of a newer version")
 	assert.NoError(t, w.stop())
 	r := document[tasks.Result](t, c.ok("task", "show", "future", "--json"))
 	assert.Equal(t, tasks.StateWaiting, r.State)

@@ -23,6 +23,8 @@ type commands struct {
 	Richmenu   richMenuCommand   `cmd:"" name:"richmenu" help:"Enqueue changes of rich menus."`
 	Chat       chatCommand       `cmd:"" help:"Enqueue other operations on chats, and lookups."`
 	Task       taskCommand       `cmd:"" help:"Look up and control tasks."`
+	Channel    channelCommand    `cmd:"" help:"Look up, check, hold and resume channels."`
+	Quota      quotaCommand      `cmd:"" help:"Show the monthly quota, and what is left of it."`
 	Log        logCommand        `cmd:"" help:"Show the delivery log."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`

@@ -34,7 +34,7 @@ func TestHelp(t *testing.T) {
 			out := c.ok(append(words, "--help")...)
 			assert.Contains(t, out, leaf.Help, leaf.Path())
 			parent := leaf.Parent.Name
-			if parent == "task" || parent == "send" || parent == "lineq" && leaf.Name != "version" {
+			if parent == "task" || parent == "send" || parent == "channel" || parent == "lineq" && leaf.Name != "version" {
 				assert.Contains(t, out, "Examples:\n\n    ", leaf.Path())
 			}
 		}
@@ -73,21 +73,24 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"chat", "completion", "demo", "dev", "log", "richmenu", "send", "simulate", "task", "version", "worker",
+			"channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "simulate", "task", "version",
+			"worker",
 		},
-		"s":                       {"send", "simulate"},
-		"send ":                   {"broadcast", "multicast", "narrowcast", "push", "reply"},
-		"send push --me":          {"--message"},
-		"send push --message ":    nil,
-		"send push --urgent --de": {"--deadline"},
-		"task list --state ":      {"active", "queued", "scheduled", "waiting"},
-		"task list --state s":     {"scheduled"},
-		"worker --log-format ":    {"console", "json"},
-		"completion ":             {"bash", "fish", "zsh"},
-		"--config x.yaml send m":  {"multicast"},
+		"s":                        {"send", "simulate"},
+		"send ":                    {"broadcast", "multicast", "narrowcast", "push", "reply"},
+		"send push --me":           {"--message"},
+		"send push --message ":     nil,
+		"send push --urgent --de":  {"--deadline"},
+		"task list --state ":       {"active", "queued", "scheduled", "waiting"},
+		"task list --state s":      {"scheduled"},
+		"worker --log-format ":     {"console", "json"},
+		"channel ":                 {"check", "hold", "list", "resume"},
+		"channel resume --reason ": {"auth", "operator", "quota"},
+		"completion ":              {"bash", "fish", "zsh"},
+		"--config x.yaml send m":   {"multicast"},
 		"richmenu publish --object x --": {
-			"--alias", "--at", "--channel", "--config", "--default", "--help", "--id", "--image", "--in", "--json",
-			"--object", "--redis", "--timeout", "--wait",
+			"--alias", "--at", "--channel", "--config", "--default", "--durable", "--durable-timeout", "--help", "--id",
+			"--image", "--in", "--json", "--object", "--redis", "--timeout", "--wait",
 		},
 	} {
 		t.Run(words, func(t *testing.T) {

@@ -17,13 +17,15 @@ import (
 
 // workerCommand is lineq worker.
 type workerCommand struct {
-	Concurrency  int           `default:"200" help:"Pushes of one channel that are under way at once."`
+	Concurrency  int           `default:"400" help:"Pushes of one channel that are under way or wait for their turn at once."`
 	Grace        time.Duration `default:"15s" help:"How long sends under way may take to finish at the end."`
 	RetainSent   time.Duration `default:"48h" help:"How long records of sent tasks are kept; 24h at least."`
 	RetainFailed time.Duration `default:"168h" help:"How long those of all other outcomes are kept."`
 	logFlags
 	lineFlags
+	limitFlags
 	redisFlag
+	metricsFlag
 }
 
 func (workerCommand) Help() string {
@@ -43,6 +45,8 @@ channels of the file of --config:
         channel_id: "1234567890"
         secret_file: /run/secrets/news
 
+` + limitsHelp + `
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -61,13 +65,22 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	limits, err := c.limits(a, c.lineFlags, clients)
+	if err != nil {
+		return err
+	}
 	rdb, err := openRedis(ctx, c.Redis, worker.RedisOptions)
 	if err != nil {
 		return err
 	}
+	registry, stop, err := c.serve()
+	if err != nil {
+		return err
+	}
+	defer stop()
 	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
-		Redis: rdb, Channels: clients, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
+		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},
 	})
 	if err != nil {

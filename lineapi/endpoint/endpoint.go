@@ -33,6 +33,15 @@ const (
 	Idempotent    Class = "I"  // a repeat is harmless
 )
 
+// Repeatable tells whether a request may be made again after one whose answer was lost. A class that isn't known may not.
+func (c Class) Repeatable() bool {
+	switch c {
+	case Read, RetryKey, ResumeKey, AlreadyDone, LastWins, Idempotent:
+		return true
+	}
+	return false
+}
+
 // Limit is a rate that LINE grants one channel on one endpoint. The zero value means that LINE states none.
 type Limit struct {
 	Requests int

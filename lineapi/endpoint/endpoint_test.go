@@ -116,3 +116,14 @@ func TestExpandPanicsOnAMiscount(t *testing.T) {
 	assert.Panics(t, func() { endpoint.GetProfile.Expand() })
 	assert.Panics(t, func() { endpoint.GetProfile.Expand("a", "b") })
 }
+
+func TestRepeatable(t *testing.T) {
+	for class, want := range map[endpoint.Class]bool{
+		endpoint.Read: true, endpoint.RetryKey: true, endpoint.ResumeKey: true, endpoint.AlreadyDone: true,
+		endpoint.LastWins: true, endpoint.Idempotent: true,
+		endpoint.OneShot: false, endpoint.NotRepeatable: false, endpoint.Destructive: false,
+		"": false, "a class of tomorrow": false,
+	} {
+		assert.Equal(t, want, class.Repeatable(), class)
+	}
+}

@@ -107,7 +107,7 @@ func (c *call) admit() (answer, bool) {
 		c.sim.stats.rateLimited.Add(1)
 		return refuse(http.StatusTooManyRequests, textRate), true
 	}
-	if f, hit := c.sim.faults.draw(beforeAcceptance, c.route.Operation); hit {
+	if f, hit := c.sim.strike(beforeAcceptance, c.route.Operation); hit {
 		return failure(f.status()), true
 	}
 	return answer{}, false

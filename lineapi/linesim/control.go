@@ -19,7 +19,7 @@ import (
 //	GET    /stats                     Stats
 //	GET    /ledger                    Totals
 //	DELETE /ledger                    forgets everything
-//	GET    /ledger/recipients         {"recipient","count"} a line
+//	GET    /ledger/recipients         {"recipient","count"} a line; ?operation=pushMessage, also repeated: only of those
 //	GET    /ledger/recipients/{id}    [Delivery, …]
 //	GET    /ledger/requests           Accepted a line
 //	GET    /ledger/duplicates         Duplicate a line
@@ -49,9 +49,9 @@ func (s *Simulator) ControlHandler() http.Handler {
 		l.Reset()
 		writeJSON(w, struct{}{})
 	})
-	mux.HandleFunc("GET /ledger/recipients", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /ledger/recipients", func(w http.ResponseWriter, r *http.Request) {
 		writeLines(w, func(yield func(any) bool) {
-			for recipient, n := range l.Counts() {
+			for recipient, n := range l.Counts(r.URL.Query()["operation"]...) {
 				if !yield(recipientCount{recipient, n}) {
 					return
 				}

@@ -61,6 +61,21 @@ func TestControlLedger(t *testing.T) {
 	assert.Zero(t, l.Ledger().Totals())
 }
 
+func TestRecipientsByOperation(t *testing.T) {
+	l := start(t, linesim.Config{})
+	for range 2 {
+		require.Equal(t, 200, l.post(pushPath, push(user(1), "a")).Code)
+	}
+	require.Equal(t, 200, l.post(multicastPath, multicast("a", user(1), user(2))).Code)
+	counts := func(query string) string { return l.control("GET", "/ledger/recipients"+query, "").Body.String() }
+	one, two := `{"recipient":"`+user(1)+`","count":`, `{"recipient":"`+user(2)+`","count":1}`+"\n"
+	assert.Equal(t, one+"3}\n"+two, counts(""))
+	assert.Equal(t, one+"2}\n", counts("?operation=pushMessage"))
+	assert.Equal(t, one+"1}\n"+two, counts("?operation=multicast"))
+	assert.Equal(t, one+"3}\n"+two, counts("?operation=multicast&operation=pushMessage"))
+	assert.Empty(t, counts("?operation=broadcast"))
+}
+
 func TestControlSteers(t *testing.T) {
 	l := start(t, linesim.Config{})
 	t.Run("faults", func(t *testing.T) {

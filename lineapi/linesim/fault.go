@@ -133,6 +133,15 @@ func (s *Simulator) Faults() []Fault {
 	return slices.Clone(s.faults.live)
 }
 
+// strike draws the fault that a request meets at a moment, and counts it.
+func (s *Simulator) strike(m moment, operation string) (Fault, bool) {
+	f, hit := s.faults.draw(m, operation)
+	if hit {
+		s.stats.strike(f.Kind)
+	}
+	return f, hit
+}
+
 func (f *faults) draw(m moment, operation string) (Fault, bool) {
 	if !f.any.Load() {
 		return Fault{}, false

@@ -50,6 +50,7 @@ func TestFaults(t *testing.T) {
 		second := l.send("X-Line-Retry-Key", key1)
 		assert.Equal(t, 409, second.Code)
 		assert.Equal(t, first.id(), second.Header().Get("X-Line-Accepted-Request-Id"))
+		assert.Equal(t, map[linesim.FaultKind]int64{linesim.FaultAccept500: 1}, l.Stats().Faults)
 	})
 	t.Run("accept_500 waits for a request that is accepted", func(t *testing.T) {
 		l := faulty(t, linesim.Fault{Kind: linesim.FaultAccept500, Count: 1})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -239,15 +240,33 @@ func (l *Ledger) chains(b *book) iter.Seq2[string, []uint32] {
 	}
 }
 
-// Counts iterates over everyone who received something, with the number of requests that arrived.
-func (l *Ledger) Counts() iter.Seq2[string, int] {
+// Counts iterates over everyone who received something, with the number of requests that arrived. With operations, by
+// LINE's operationId, only requests of those count.
+func (l *Ledger) Counts(operations ...string) iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
-		for recipient, requests := range l.chains(l.open()) {
-			if !yield(recipient, len(requests)) {
+		b := l.open()
+		for recipient, requests := range l.chains(b) {
+			n := len(requests)
+			if len(operations) > 0 {
+				n = b.countOf(requests, operations)
+			}
+			if n > 0 && !yield(recipient, n) {
 				return
 			}
 		}
 	}
+}
+
+// countOf is how many of the requests are of the operations.
+func (b *book) countOf(requests []uint32, operations []string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range requests {
+		if slices.Contains(operations, endpoint.All[b.requests[r].operation].Operation) {
+			n++
+		}
+	}
+	return n
 }
 
 // Each iterates over everyone who received something, with what it was, oldest first.

@@ -120,7 +120,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	found := s.routes.find(r.Method, r.Host, r.URL.EscapedPath())
 	c.route, c.params = found.route, found.params
 
-	edge, hit := s.faults.draw(atEdge, c.operation())
+	edge, hit := s.strike(atEdge, c.operation())
 	switch {
 	case hit && edge.Kind == FaultCut:
 		s.stats.count(c.operation(), 0)
@@ -133,7 +133,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := c.answer(found)
 	var wait time.Duration
 	if a.status < 300 {
-		if f, hit := s.faults.draw(afterAcceptance, c.operation()); hit {
+		if f, hit := s.strike(afterAcceptance, c.operation()); hit {
 			if f.Kind == FaultAcceptCut {
 				s.stats.count(c.operation(), 0)
 				panic(http.ErrAbortHandler)
@@ -141,7 +141,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			a = failure(f.status())
 		}
 	}
-	if f, hit := s.faults.draw(beforeAnswer, c.operation()); hit {
+	if f, hit := s.strike(beforeAnswer, c.operation()); hit {
 		wait = f.Delay
 	}
 	s.finish(c, a, wait)

@@ -1,6 +1,7 @@
 package linesim
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -18,11 +19,14 @@ type Stats struct {
 	RetryKeysReused int64 `json:"retryKeysReused"`
 	// RepeatedRecipients counts users who were listed again in the same multicast.
 	RepeatedRecipients int64 `json:"repeatedRecipients"`
+	// Faults counts how often each kind of fault has struck.
+	Faults map[FaultKind]int64 `json:"faults"`
 }
 
 type stats struct {
 	mu                 sync.Mutex
 	requests           map[string]map[int]int64
+	faults             map[FaultKind]int64
 	rateLimited        atomic.Int64
 	replayed           atomic.Int64
 	retryKeysReused    atomic.Int64
@@ -43,6 +47,15 @@ func (s *stats) count(operation string, status int) {
 	byStatus[status]++
 }
 
+func (s *stats) strike(k FaultKind) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.faults == nil {
+		s.faults = map[FaultKind]int64{}
+	}
+	s.faults[k]++
+}
+
 // Stats returns the counts so far.
 func (s *Simulator) Stats() Stats {
 	all := Stats{
@@ -51,9 +64,11 @@ func (s *Simulator) Stats() Stats {
 		Replayed:           s.stats.replayed.Load(),
 		RetryKeysReused:    s.stats.retryKeysReused.Load(),
 		RepeatedRecipients: s.stats.repeatedRecipients.Load(),
+		Faults:             map[FaultKind]int64{},
 	}
 	s.stats.mu.Lock()
 	defer s.stats.mu.Unlock()
+	maps.Copy(all.Faults, s.stats.faults)
 	for operation, byStatus := range s.stats.requests {
 		all.Requests[operation] = map[int]int64{}
 		for status, n := range byStatus {

@@ -45,6 +45,10 @@ func TestChannelsAgeOut(t *testing.T) {
 
 	m.SetTime(start.Add(7 * 24 * time.Hour))
 	assert.Equal(t, []string{"shop"}, known(), "also before anybody registers again")
+	seen, err := channel.LastSeen(t.Context(), rdb)
+	require.NoError(t, err)
+	require.Len(t, seen, 1)
+	assert.Equal(t, start.Add(7*24*time.Hour-time.Second), seen["shop"])
 	require.NoError(t, channel.Register(t.Context(), rdb, "news"))
 	stored, err := rdb.ZRange(t.Context(), "lineq:channels", 0, -1).Result()
 	require.NoError(t, err)

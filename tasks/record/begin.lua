@@ -14,23 +14,29 @@
 -- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
 --         "decided", outcome, "1" if by this call, reason, error, request id, replayed, attempts
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n', 'w')
+local v = redis.call('HMGET', key, 's', 'h', 'a', 'u', 'o', 'b', 'r', 'e', 'g', 'p', 'i', 'y', 'n', 'w', 'f')
 local outcome, hash, token, live, open, since = v[1], v[2], v[3], v[4], v[5] or '', tonumber(v[6] or nil)
 if outcome then
   return {'decided', outcome, '0', v[7] or '', v[8] or '', v[11] or '', v[12] or '', v[13] or '0'}
 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ms(n) return string.format('%.0f', n) end
 if token == ARGV[1] then
-  -- The client asks again because the connection broke before it had the answer.
+  -- The client asks again because the connection broke before it had the answer: its call is yet to come.
+  redis.call('HSET', key, 'u', ms(now + ARGV[2]))
   return {'go', v[13], v[9] or '0', open ~= '' and '1' or '0', v[10] or ''}
 end
 if hash and ARGV[5] ~= '' and hash ~= ARGV[5] then return {'other'} end
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local function ms(n) return string.format('%.0f', n) end
+-- One command writes it all: each costs Redis about as much as the rest of this script.
 local function keep(...)
-  redis.call('HSET', key, 'k', ARGV[8], 'q', ARGV[9], ...)
-  if not hash and ARGV[5] ~= '' then redis.call('HSET', key, 'h', ARGV[5]) end
+  local fields = {'k', ARGV[8], 'q', ARGV[9], ...}
+  if not hash and ARGV[5] ~= '' then
+    fields[#fields + 1] = 'h'
+    fields[#fields + 1] = ARGV[5]
+  end
+  redis.call('HSET', key, unpack(fields))
 end
 local function decide(as, reason, text)
   keep('s', as, 'r', reason, 'e', text, 'd', ms(now))
@@ -65,10 +71,13 @@ elseif expired then
   return decide('failed', 'expired', 'the deadline passed before LINE took it')
 end
 
-keep('a', ARGV[1], 'u', ms(now + ARGV[2]))
-local generation = v[9] or '0'
-if past then generation = ms(redis.call('HINCRBY', key, 'g', 1)) end
-if past or not since then redis.call('HSET', key, 'b', ms(now)) end
-redis.call('HSETNX', key, 'f', ms(now))
-local n = redis.call('HINCRBY', key, 'n', 1)
-return {'go', ms(n), generation, open ~= '' and '1' or '0', v[10] or ''}
+local generation, n = v[9] or '0', ms(tonumber(v[13] or 0) + 1)
+if past then generation = ms(tonumber(generation) + 1) end
+-- A field that has its value already keeps it; g stays away while it is 0.
+local first, began = v[15] or ms(now), not past and v[6] or ms(now)
+if past then
+  keep('a', ARGV[1], 'u', ms(now + ARGV[2]), 'n', n, 'f', first, 'b', began, 'g', generation)
+else
+  keep('a', ARGV[1], 'u', ms(now + ARGV[2]), 'n', n, 'f', first, 'b', began)
+end
+return {'go', n, generation, open ~= '' and '1' or '0', v[10] or ''}

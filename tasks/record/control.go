@@ -33,10 +33,10 @@ var ErrUndecided = errors.New("it has no outcome yet")
 // was unknown, and no retry key that LINE still remembers stands in the way.
 func (s *Store) Reopen(ctx context.Context, ref Ref, c endpoint.Class) (risky bool, err error) {
 	repeat := "doubles"
-	switch c {
-	case endpoint.RetryKey:
+	switch {
+	case c == endpoint.RetryKey:
 		repeat = "keyed"
-	case endpoint.Read, endpoint.Idempotent, endpoint.LastWins, endpoint.AlreadyDone:
+	case c.Repeatable() && c != endpoint.ResumeKey: // a task keeps no resume key
 		repeat = "harmless"
 	}
 	v, err := reopenScript.Run(ctx, s.rdb, []string{ref.key()}, tasks.Horizon.Milliseconds(), repeat).Text()

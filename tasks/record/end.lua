@@ -11,11 +11,22 @@
 --         11 progress to keep instead of an outcome, because the attempt was one step of several; "": none
 -- Returns outcome ("" while undecided), "1" if this call set it, reason, error, request id, replayed, attempts
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'w')
+local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'w', 'r', 'e', 'i', 'y', 'n', 'p', 'b')
 local had, live, open, cancelled, former = v[1], v[2], v[3] or '', v[4], v[5] or ''
+local is = {
+  s = v[1] or '', a = v[2] or '', o = open, w = former, r = v[6] or '', e = v[7] or '', i = v[8] or '', y = v[9] or '',
+  n = v[10] or '0', p = v[11] or '', b = v[12] or '',
+}
+-- What changes is collected, and written by one command each.
+local changed = {}
+local function set(field, value)
+  if is[field] ~= value then changed[field] = value end
+  is[field] = value
+end
 local mine = live == ARGV[1]
 if mine then
-  redis.call('HDEL', key, 'a', 'u')
+  set('a', '')
+  set('u', '')
   live = false
 end
 -- An attempt that begin gave up is among the open ones until its own end is heard.
@@ -29,11 +40,18 @@ open, given = without(open)
 former, early = without(former)
 
 local function stands(fresh)
-  local r = redis.call('HMGET', key, 's', 'r', 'e', 'i', 'y', 'n')
-  return {r[1] or '', fresh, r[2] or '', r[3] or '', r[4] or '', r[5] or '', r[6] or '0'}
-end
-local function set(field, value)
-  if value == '' then redis.call('HDEL', key, field) else redis.call('HSET', key, field, value) end
+  local put, gone = {}, {}
+  for field, value in pairs(changed) do
+    if value == '' then
+      gone[#gone + 1] = field
+    else
+      put[#put + 1] = field
+      put[#put + 1] = value
+    end
+  end
+  if #put > 0 then redis.call('HSET', key, unpack(put)) end
+  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+  return {is.s, fresh, is.r, is.e, is.i, is.y, is.n}
 end
 local function note(reason, text)
   set('o', open)
@@ -48,9 +66,11 @@ local function decide(outcome)
   set('w', former)
   note(certain and '' or ARGV[5], certain and '' or ARGV[6])
   local time = redis.call('TIME')
-  redis.call('HSET', key, 's', outcome, 'd', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+  set('s', outcome)
+  set('d', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))
+  local now = stands('1')
   redis.call('PEXPIRE', key, outcome == 'sent' and ARGV[9] or ARGV[10])
-  return stands('1')
+  return now
 end
 
 if ARGV[2] == 'accepted' and ARGV[11] == '' then

@@ -135,16 +135,17 @@ const attemptMargin = 2 * time.Second
 
 // Begin opens an attempt, unless the task is decided or another run's attempt is live. What it returns is written: a
 // worker that dies after it leaves an attempt open that nobody heard the end of, and the next Begin knows. Where that one
-// may not be repeated any more, or the deadline has passed, Begin decides.
+// may not be repeated any more, or the deadline has passed, Begin decides. While Redis doesn't answer, Begin and End try
+// again until the deadline of ctx, if it has one.
 func (s *Store) Begin(ctx context.Context, a Attempt) (Begun, error) {
 	token := newToken(a.Worker)
 	deadline := int64(0)
 	if !a.Deadline.IsZero() {
 		deadline = a.Deadline.UnixMilli()
 	}
-	v, err := beginScript.Run(ctx, s.rdb, []string{a.key()}, token, (a.Timeout + attemptMargin).Milliseconds(),
+	v, err := s.insist(ctx, beginScript, a.key(), token, (a.Timeout + attemptMargin).Milliseconds(),
 		tasks.Horizon.Milliseconds(), s.retention.Failed.Milliseconds(), short(a.Hash), flag(a.Repeatable), deadline,
-		string(a.Kind), a.Queue).StringSlice()
+		string(a.Kind), a.Queue)
 	if err != nil {
 		return Begun{}, fmt.Errorf("begin %s: %w", a.Ref, err)
 	}
@@ -191,9 +192,9 @@ type Answer struct {
 // certain, or changes nothing; while another run's attempt is live, only an acceptance decides. A second time it changes
 // nothing.
 func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, error) {
-	v, err := endScript.Run(ctx, s.rdb, []string{ref.key()}, b.Token, string(a.Evidence), flag(a.Final),
+	v, err := s.insist(ctx, endScript, ref.key(), b.Token, string(a.Evidence), flag(a.Final),
 		string(a.AfterOpen), string(a.Reason), a.Error, a.RequestID, flag(a.Replayed),
-		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress).StringSlice()
+		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress)
 	if err != nil {
 		return Decision{}, fmt.Errorf("end %s: %w", ref, err)
 	}

@@ -52,6 +52,9 @@ func ParseCopy(s string) (ref Ref, n int, err error) {
 	return ref, n, nil
 }
 
+// Key is where Redis keeps the record.
+func (r Ref) Key() string { return r.key() }
+
 func (r Ref) key() string     { return "lineq:{" + r.Channel + ":t:" + r.ID + "}" }
 func (r Ref) payload() string { return r.key() + ":payload" }
 func (r Ref) data() string    { return r.key() + ":data" }

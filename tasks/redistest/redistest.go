@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -22,6 +23,7 @@ type Server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
+	bus  string // the port at which nodes of a cluster meet; empty: of none
 }
 
 // URL is the server's address as lineq's --redis takes it.
@@ -31,12 +33,7 @@ func (s *Server) URL() string { return "redis://" + s.Addr }
 // CI, which has to have one, it fails.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redis-server isn't on the PATH, and CI must skip nothing")
-		}
-		t.Skipf("%s SKIPPED: it needs redis-server on the PATH (Debian: apt-get install redis-server)", t.Name())
-	}
+	need(t, "redis-server")
 	s := &Server{dir: t.TempDir(), args: args}
 	t.Cleanup(s.Kill)
 	var err error
@@ -48,6 +45,18 @@ func Start(t testing.TB, args ...string) *Server {
 	}
 	t.Fatal(err)
 	return nil
+}
+
+// need skips the test without a program, or fails it in CI. Debian's packages have the names of the programs.
+func need(t testing.TB, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err == nil {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatalf("%s isn't on the PATH, and CI must skip nothing", program)
+	}
+	t.Skipf("%s SKIPPED: it needs %s on the PATH (Debian: apt-get install %[2]s)", t.Name(), program)
 }
 
 // Launch starts the server again after Kill, with the data it had.
@@ -92,6 +101,12 @@ func (s *Server) Kill() {
 		s.cmd = nil
 	}
 }
+
+// Freeze stops the server with SIGSTOP until Thaw: its connections stay open, and nothing is answered.
+func (s *Server) Freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw ends Freeze. The server then works through all that was sent to it meanwhile.
+func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Client connects to the server until the test ends.
 func (s *Server) Client(t testing.TB) redis.UniversalClient {

@@ -1,0 +1,177 @@
+package limit
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// breakerRest is how long an open breaker rests before its first probe, and breakerRestLimit before any.
+	breakerRest      = 5 * time.Second
+	breakerRestLimit = time.Minute
+	// believeBroken is for how long a process believes that a breaker is open without asking again: another may close it.
+	believeBroken = time.Second
+	// restartShare is the part of the rate with which an endpoint starts after its breaker closed.
+	restartShare = 0.125
+	// limitedPause is how often this process tells Redis of 429s; limited.lua counts no more than one in this time.
+	limitedPause = 200 * time.Millisecond
+)
+
+// redisLine is the line that a gate leases from. Tests put their own in its place.
+type redisLine interface {
+	take(context.Context, wish) (grant, error)
+	claim(ctx context.Context, id string) (bool, error)
+	limited(context.Context) error
+	breaker(ctx context.Context, what string) error
+}
+
+// gate is where a process's requests to one endpoint wait. Endpoints of a second and more per request ask Redis one by one
+// (long.go), those without a limit only while the breaker is open, all others lease slots (lease.go).
+type gate struct {
+	line     redisLine
+	interval time.Duration // as configured here
+	conflict func(kept time.Duration)
+
+	mu       sync.Mutex
+	shape    shape // of the interval that is kept
+	clock    redisClock
+	disagree bool // conflict was told
+
+	slots   []slot                // in hand, by time
+	waiting [Urgent + 1]list.List // of *waiter, first come first served
+	asking  [Urgent + 1]lease     // under way; the zero lease: none
+	trip    time.Duration         // of a question to Redis, at its longest of late
+	spacing time.Duration         // of the last lease
+	end     time.Time             // of the line, as far as known
+	wake    *time.Timer           // calls turn
+	entered int                   // waiters so far
+
+	anyOverdue bool // some waiter's patience may be over
+
+	recent      recent
+	broken      bool      // as far as known here
+	probeAt     time.Time // when a probe may go
+	brokenUntil time.Time // before this nobody asks again
+	probing     bool      // a probe of this process is under way
+	lastLimited time.Time
+}
+
+func newGate(l redisLine, interval time.Duration) *gate {
+	g := &gate{line: l, interval: interval, shape: shapeOf(interval)}
+	g.spacing = g.shape.step
+	return g
+}
+
+func (g *gate) take(ctx context.Context, r Request) (Turn, error) {
+	if err := ctx.Err(); err != nil {
+		return Turn{}, err
+	}
+	g.mu.Lock()
+	open := g.broken
+	g.mu.Unlock()
+	switch {
+	case g.interval == 0 && !open:
+		return Turn{At: time.Now()}, nil
+	case g.interval == 0 || g.interval >= longWait:
+		return g.takeLong(ctx, r)
+	}
+	return g.takeShort(ctx, r)
+}
+
+// fresh tells whether a permit that was due at this time may still be used.
+func (g *gate) fresh(due time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return time.Since(due) <= g.shape.late
+}
+
+// ask asks Redis and learns from the answer what it says besides.
+func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
+	g.mu.Lock()
+	sent := time.Now()
+	w.shape, w.redisNow = g.shape, g.clock.at(sent)
+	g.mu.Unlock()
+
+	v, err := g.line.take(ctx, w)
+	if err != nil {
+		return grant{}, time.Time{}, err
+	}
+	received := time.Now()
+
+	g.mu.Lock()
+	g.clock.learn(sent, received, v.redisNow)
+	g.trip = max(received.Sub(sent), g.trip*9/10)
+	first := g.clock.local(v.redisNow).Add(v.first)
+	if now := g.clock.local(v.redisNow); first.Before(now) && v.outcome == granted && !v.kept {
+		first = now
+	}
+	tell := g.keep(v.interval)
+	g.broken = v.outcome == broken || v.probe
+	if v.outcome == broken {
+		g.probeAt, g.brokenUntil = first, received.Add(believeBroken)
+	}
+	g.mu.Unlock()
+
+	if tell {
+		g.conflict(v.interval)
+	}
+	return v, first, nil
+}
+
+// keep takes over the interval that is kept, and tells whether to say aloud that it isn't ours.
+func (g *gate) keep(interval time.Duration) (tell bool) {
+	if interval < g.interval || g.interval == 0 {
+		interval = g.interval
+	}
+	g.shape = shapeOf(interval)
+	if interval == g.interval || g.disagree || g.conflict == nil {
+		return false
+	}
+	g.disagree = true
+	return true
+}
+
+func (g *gate) answered(ctx context.Context, a Answer) error {
+	now := time.Now()
+	tell := ""
+	g.mu.Lock()
+	failing := g.recent.add(now, a == Failing)
+	switch {
+	case a == Limited && now.Sub(g.lastLimited) >= limitedPause:
+		g.lastLimited = now
+		tell = "limited"
+	case a == Served && g.broken:
+		tell = "close"
+	case a == Failing && g.broken && g.probing:
+		tell = "failed"
+	case failing && !g.broken:
+		tell = "open"
+	}
+	switch tell {
+	case "close":
+		g.broken, g.probing, g.probeAt = false, false, time.Time{}
+		g.recent.forget()
+	case "failed":
+		g.probing = false
+	case "open":
+		g.broken, g.slots = true, nil
+		g.recent.forget()
+	}
+	g.mu.Unlock()
+
+	var err error
+	switch tell {
+	case "":
+		return nil
+	case "limited":
+		err = g.line.limited(ctx)
+	default:
+		err = g.line.breaker(ctx, tell)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn()
+	return err
+}

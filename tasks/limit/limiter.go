@@ -1,0 +1,152 @@
+// Package limit keeps what a channel asks of LINE within LINE's limits, for all processes on one Redis together.
+//
+// All requests of one channel to one endpoint stand in one line, which Redis keeps: take.lua moves the line on and says
+// when the next requests may go (GCRA), so nobody is refused, and who asks first goes first. Each process leases a few
+// slots at a time for those who wait in it, and hands each slot out at its time; what nobody used in time lapses. All
+// times are of Redis's clock; what a process's own clock says doesn't matter.
+//
+// LINE's limits are token buckets of unpublished size. What goes out fits a bucket that holds a tenth of a second's
+// requests, at least one, also when a process stalls for a moment. Bulk leaves most of that bucket alone, and an urgent
+// request uses it to pass.
+//
+// Start with [New] and [Limiter.Take]. What goes out anyway is between the processes that ask: LINE's limits for single
+// users, the quota, and the requests of other systems with the same channel are not kept here; see [Channel.Share].
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lineq/lineq/lineapi/endpoint"
+)
+
+// Priority says who goes first. Within a process it is strict; between processes, an urgent request passes up to 20 ms of
+// others' requests and an ordinary one 10 ms, which is what is in line when bulk takes everything.
+type Priority int
+
+const (
+	Bulk Priority = iota
+	Ordinary
+	Urgent
+)
+
+// Config is what a Limiter needs.
+type Config struct {
+	// Redis keeps the lines. It stays the caller's.
+	Redis redis.UniversalClient
+	// Limits are this process's. Where those of processes on one Redis disagree, the lower limit holds for all of them
+	// until nobody has used it for a minute.
+	Limits Limits
+	// Conflict is told once per channel and endpoint that another process keeps a lower limit, which holds: the time
+	// between two requests as configured here, and as kept. Nil: nobody is told. It must return soon.
+	Conflict func(channel string, e endpoint.Endpoint, ours, kept time.Duration)
+}
+
+// Limiter gives permits. It is safe for concurrent use, needs no closing, and asks Redis nothing while nobody waits.
+type Limiter struct {
+	cfg Config
+
+	mu    sync.RWMutex
+	gates map[gateKey]*gate
+}
+
+type gateKey struct{ channel, operation string }
+
+// New checks cfg. It doesn't talk to Redis yet.
+func New(cfg Config) (*Limiter, error) {
+	if cfg.Redis == nil {
+		return nil, errors.New("limit: Config.Redis is missing")
+	}
+	if err := cfg.Limits.Check(); err != nil {
+		return nil, fmt.Errorf("limit: Config.Limits: %w", err)
+	}
+	return &Limiter{cfg: cfg, gates: map[gateKey]*gate{}}, nil
+}
+
+// gate finds or makes the gate of a channel's endpoint.
+func (l *Limiter) gate(channel string, e endpoint.Endpoint) *gate {
+	key := gateKey{channel, e.Operation}
+	l.mu.RLock()
+	g := l.gates[key]
+	l.mu.RUnlock()
+	if g != nil {
+		return g
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g = l.gates[key]; g == nil {
+		interval := l.cfg.Limits.Interval(channel, e)
+		g = newGate(&line{rdb: l.cfg.Redis, channel: channel, operation: e.Operation, interval: interval}, interval)
+		if l.cfg.Conflict != nil {
+			g.conflict = func(kept time.Duration) { l.cfg.Conflict(channel, e, interval, kept) }
+		}
+		l.gates[key] = g
+	}
+	return g
+}
+
+// Request is who asks for a permit, and for what.
+type Request struct {
+	Channel  string
+	Endpoint endpoint.Endpoint
+	Priority Priority
+	// ID is the task's, which finds its permit again where permits are kept; "" keeps none.
+	ID string
+	// Patience is how long Take may block for a turn.
+	Patience time.Duration
+}
+
+// Turn is Take's answer.
+type Turn struct {
+	// Wait is zero if the request may go now. Else it is the time until the turn. Nothing was taken, unless Reserved.
+	Wait time.Duration
+	// Reserved tells that the permit is kept under the request's ID. Who comes back with the same ID at Wait - Patience,
+	// or later but before Wait, gets it at its time: with a Patience of two seconds, schedule the next Take for Wait - 2 s,
+	// and it may be late by nearly two seconds. Who comes back earlier is told again. Who comes back after Wait has lost it
+	// and goes to the end of the line.
+	Reserved bool
+	// Broken tells that the endpoint fails for everybody. Wait is until the next probe.
+	Broken bool
+	// At is when the permit was due, by the local monotonic clock.
+	At time.Time
+}
+
+// Take waits for a permit for one request to LINE, up to r.Patience. A turn that is known to be farther off is told at
+// once, in Turn.Wait; so is an open breaker. A permit should be used within milliseconds; [Limiter.Before] replaces one that
+// got old on the way.
+//
+// Where a limit grants less than one request a second and r.ID isn't empty, a turn that is farther off than r.Patience is
+// kept under the ID, see [Turn.Reserved]. Such a permit is used up when Take returns it; a repeat with the same ID takes
+// another.
+//
+// An error is Redis's or the context's; nothing may be sent then.
+func (l *Limiter) Take(ctx context.Context, r Request) (Turn, error) {
+	return l.gate(r.Channel, r.Endpoint).take(ctx, r)
+}
+
+// Answer is what LINE's answers mean to the limiter.
+type Answer int
+
+const (
+	Served  Answer = iota // LINE works: 2xx, and 4xx other than 429
+	Limited               // a 429 of the endpoint's rate; not one of the quota or of a single user
+	Failing               // 5xx, timeouts, broken connections
+)
+
+// Answered tells what became of a request. It costs no command of Redis's while LINE serves.
+//
+// A 429 slows the endpoint down for every process: by a tenth, once per 200 ms, to no less than a 64th, and with a pause of
+// 50 ms or one interval. It recovers by a twentieth of the limit per second, or per interval if that is longer.
+//
+// Where half of this process's last answers are failures, twenty at least and all of the last second, the endpoint's
+// breaker opens for every process: after five seconds one request goes as a probe. When it fails, too, the time to the next
+// doubles, up to a minute. When LINE serves again, the endpoint goes on with an eighth of its rate and recovers as after a
+// 429.
+func (l *Limiter) Answered(ctx context.Context, channel string, e endpoint.Endpoint, a Answer) error {
+	return l.gate(channel, e).answered(ctx, a)
+}

@@ -1,0 +1,70 @@
+package limit_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/lineq/lineq/lineapi/endpoint"
+	"github.com/lineq/lineq/tasks/limit"
+	"github.com/lineq/lineq/tasks/redistest"
+)
+
+func newLimiter(t testing.TB, rdb redis.UniversalClient) *limit.Limiter {
+	t.Helper()
+	l, err := limit.New(limit.Config{Redis: rdb})
+	require.NoError(t, err)
+	return l
+}
+
+// TestUse lets several processes' limiters take all that they can get, and LINE's bucket judge it.
+func TestUse(t *testing.T) {
+	for _, e := range []endpoint.Endpoint{endpoint.PushMessage, endpoint.Multicast} {
+		for _, limiters := range []int{1, 2, 4} {
+			t.Run(fmt.Sprintf("%s with %d limiters", e.Operation, limiters), func(t *testing.T) {
+				server := redistest.Start(t, "--appendonly", "no")
+				b := &bucket{limit: e.Limit}
+				const span = 2 * time.Second
+				ctx, cancel := context.WithTimeout(t.Context(), span)
+				defer cancel()
+				var all sync.WaitGroup
+				var failed atomic.Int64
+				for range limiters {
+					l := newLimiter(t, server.Client(t))
+					before := l.Before("c")
+					for range 64 {
+						all.Go(func() {
+							for ctx.Err() == nil {
+								r := limit.Request{Channel: "c", Endpoint: e, Patience: 10 * time.Second}
+								turn, err := l.Take(ctx, r)
+								if err == nil && turn.Wait == 0 {
+									var wait time.Duration
+									wait, err = before(limit.With(ctx, e, limit.Bulk, turn), e)
+									if err == nil && wait == 0 {
+										b.take(time.Now())
+									}
+								}
+								if err != nil && ctx.Err() == nil {
+									failed.Add(1)
+								}
+							}
+						})
+					}
+				}
+				all.Wait()
+				use := float64(b.taken) / (span.Seconds() * float64(e.Limit.Requests))
+				t.Logf("%d requests, %d refused, %.1f %% used", b.taken, b.refused, 100*use)
+				assert.Zero(t, failed.Load())
+				assert.Zero(t, b.refused, "429s")
+				assert.Greater(t, use, 0.8)
+			})
+		}
+	}
+}
