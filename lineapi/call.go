@@ -97,8 +97,11 @@ type answer struct {
 
 // do makes one call and reads its answer: 2xx, or 409 with the id of the request that was accepted before.
 func (c *Client) do(ctx context.Context, k call) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > answerTimeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+	}
 	if k.upload != nil {
 		defer k.upload.giveBack(ctx)
 	}

@@ -85,6 +85,9 @@ func losesItsMarshaler(v any) bool {
 
 // shapeProblem says why raw can't be a message object.
 func shapeProblem(raw []byte) string {
+	if json.Valid(raw) && utf8.Valid(raw) && isPlainlyTyped(raw) {
+		return ""
+	}
 	_, problem := decodeTyped(raw)
 	return problem
 }

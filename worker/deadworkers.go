@@ -43,8 +43,10 @@ type watch struct {
 	w         *Worker
 	client    *asynq.Client
 	inspector *asynq.Inspector
-	// seen is when each active task was first seen that nobody claimed, by Redis's clock.
-	seen map[claim]time.Time
+	// seen is when each active task was first seen that nobody claimed, by Redis's clock; since this worker's beats are
+	// regular.
+	seen  map[claim]time.Time
+	since time.Time
 	// left are the active tasks that aren't looked at again.
 	left map[claim]bool
 	// counts are what was done for workers that aren't buried yet, by their ids.
@@ -58,8 +60,8 @@ func newWatch(w *Worker) *watch {
 	return &watch{
 		w: w, client: asynq.NewClientFromRedisClient(w.cfg.Redis),
 		inspector: asynq.NewInspectorFromRedisClient(w.cfg.Redis),
-		seen:      map[claim]time.Time{}, left: map[claim]bool{},
-		counts: map[string]tally{},
+		left:      map[claim]bool{},
+		counts:    map[string]tally{},
 	}
 }
 
@@ -100,7 +102,13 @@ func (v *watch) look(ctx context.Context, t turn) error {
 	if time.Since(t.here) > pauseTime {
 		return nil // frozen in between: what was read is old
 	}
+	if !t.since.Equal(v.since) {
+		v.seen, v.since = nil, t.since
+	}
 	orphans := v.judge(now, active, peers)
+	if !t.judges() {
+		return nil
+	}
 	var living []string
 	for _, p := range peers {
 		if !p.dead() {

@@ -25,7 +25,7 @@ func newLookout(rdb redis.UniversalClient) lookout {
 		o.MaxRetries, o.DialerRetries, o.DialerRetryTimeout, o.ContextTimeoutEnabled = -1, 1, time.Millisecond, true
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, -1
-		o.Limiter, o.ClientSideCache, o.ClientSideCacheConfig = nil, nil, nil
+		o.Limiter, o.ClientSideCache, o.ClientSideCacheConfig, o.PushNotificationProcessor = nil, nil, nil, nil
 		return lookout{redis.NewClient(&o), true}
 	case *redis.ClusterClient:
 		o := *c.Options()
