@@ -151,7 +151,7 @@ func (r *run) start(ctx context.Context) error {
 		}
 	}
 	r.journal.left = r.journal.all
-	r.recovery = &recovery{run: r, q: r.direct, records: r.journal.records, lain: map[lost]lain{}}
+	r.recovery = &recovery{run: r, rdb: own, records: r.journal.records}
 
 	if err := r.writeConfig(); err != nil {
 		return err
