@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -78,6 +79,9 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(worker.GCPercent)
+	}
 	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,

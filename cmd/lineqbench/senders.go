@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ const concurrency = 200
 
 // runLineq is a worker as `lineq worker` runs it.
 func (c child) runLineq(ctx context.Context) error {
+	debug.SetGCPercent(worker.GCPercent)
 	rdb := redis.NewUniversalClient(worker.RedisOptions(&redis.UniversalOptions{Addrs: []string{c.Redis}}))
 	defer rdb.Close()
 	client, err := lineapi.New(lineapi.Config{Token: lineapi.StaticToken(c.Token), Origin: c.LINE, DataOrigin: c.LINE})
