@@ -10,8 +10,10 @@ const (
 	use = 0.995
 	// coarse is from where on a bucket holds little more than one request.
 	coarse = 50 * time.Millisecond
-	// coarseSlack is what then is added to an interval: no two requests take exactly as long to reach LINE.
-	coarseSlack = 20 * time.Millisecond
+	// coarseSlack and coarseSlackLimit bound what then is added to an interval, a twentieth of it: no two requests take
+	// exactly as long to reach LINE, and on an endpoint of few requests each one that is late waits long for the next turn.
+	coarseSlack      = 20 * time.Millisecond
+	coarseSlackLimit = 250 * time.Millisecond
 	// longWait is from which interval on permits are kept in Redis for those who come back.
 	longWait = time.Second
 	// leadLimit is how far ahead the line is where slots are given out one at a time. An urgent request passes so much.
@@ -42,7 +44,8 @@ func shapeOf(interval time.Duration) shape {
 			block: max(1, int(handful/step)),
 		}
 	}
-	step += max(0, coarseSlack-max(0, burst-interval))
+	slack := min(max(interval/20, coarseSlack), coarseSlackLimit)
+	step += max(0, slack-max(0, burst-interval))
 	margin := step - interval + max(0, burst-interval)
 	return shape{step: step, behind: margin / 10, late: margin / 2, block: 1}
 }
