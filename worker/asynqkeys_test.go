@@ -72,7 +72,7 @@ func TestAsynqScripts(t *testing.T) {
 	_, rdb := redistest.Mini(t)
 	spy := &scriptSpy{UniversalClient: rdb, seen: make(chan [2][]any, 1000)}
 	client := asynq.NewClientFromRedisClient(rdb)
-	_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue("q"), asynq.ProcessAt(time.Now().Add(time.Second)))
+	_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue("q"), asynq.ProcessAt(time.Now().Add(2*time.Second)))
 	require.NoError(t, err)
 	done := make(chan struct{})
 	server := asynq.NewServerFromRedisClient(spy, asynq.Config{

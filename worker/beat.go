@@ -84,7 +84,8 @@ func (w *Worker) beatUntil(ctx context.Context) {
 			w.health.warn("can't tell the other workers that this one lives", err)
 		case err == nil:
 			p.beat(t)
-			if t.watches && p.steady(t) {
+			t.since = p.since
+			if t.watches {
 				select {
 				case turns <- t:
 				default: // it is still at the last one
@@ -103,8 +104,12 @@ func (w *Worker) beatUntil(ctx context.Context) {
 type turn struct {
 	redis   time.Time // by Redis's clock
 	here    time.Time // by this machine's, when the answer had come
+	since   time.Time // when this worker's regular beats began, by this machine's clock
 	watches bool      // it is this worker's turn to watch
 }
+
+// judges tells whether the worker has beaten regularly for long enough to say who is dead.
+func (t turn) judges() bool { return t.here.Sub(t.since) >= steadyTime }
 
 func (w *Worker) beat(ctx context.Context) (turn, error) {
 	claims, err := json.Marshal(w.claims.snapshot())
@@ -130,17 +135,17 @@ func (w *Worker) leave() {
 }
 
 const (
-	// steadyTime is how long a worker must have beaten regularly before it judges others: longer than they may be silent,
-	// and than a client with RedisOptions takes to find a Redis again that was away.
-	steadyTime = deadAfter + time.Second
+	// steadyTime is how long a worker must have beaten regularly before it judges others: longer than a client with
+	// RedisOptions takes to find a Redis again that was away.
+	steadyTime = 3500 * time.Millisecond
 	// pauseTime is the longest pause between two regular beats.
 	pauseTime = 2500 * time.Millisecond
 	// jumpTime is how far the clocks of Redis and of this machine may drift apart between two of them.
 	jumpTime = time.Second
 )
 
-// pulse tells whether a worker may judge others: not while it was itself away from Redis or frozen, nor after Redis's
-// clock has jumped, since then everybody looks dead. The zero value has just begun.
+// pulse tells since when a worker has beaten regularly. While it was away from Redis, or frozen, or when Redis's clock has
+// jumped, everybody else looks dead. The zero value has just begun.
 type pulse struct {
 	last  turn
 	since time.Time // when the regular beats began
@@ -153,5 +158,3 @@ func (p *pulse) beat(t turn) {
 	}
 	p.last = t
 }
-
-func (p *pulse) steady(t turn) bool { return t.here.Sub(p.since) >= steadyTime }

@@ -108,9 +108,10 @@ func (w *Worker) claimed(ctx context.Context, t *asynq.Task) error {
 	return w.handle(ctx, t)
 }
 
-// takenAway tells that others have taken this worker for dead.
+// takenAway tells that others have taken this worker for dead. When Redis has just been away, its absence has been told
+// of; and asynq may only have asked twice, because it didn't hear the first answer.
 func (w *Worker) takenAway() {
-	if w.alarms.due("taken away", time.Now()) {
+	if !w.health.lately() && w.alarms.due("taken away", time.Now()) {
 		w.log.Warn("tasks of this worker were handed on to others, since it could not say that it lives")
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -166,10 +168,19 @@ func runDoomed(c crash) {
 	os.Exit(3) // it should have died
 }
 
+// frozen tells that the process was frozen, which happens once.
+var frozen atomic.Bool
+
 // die ends the process, or freezes it until somebody wakes it up.
 func die() {
 	if os.Getenv("DOOMED_TO") == "freeze" {
+		if frozen.Swap(true) {
+			return
+		}
+		woken := make(chan os.Signal, 1)
+		signal.Notify(woken, syscall.SIGCONT)
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		<-woken // it may take a moment until all threads stop
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -23,7 +23,7 @@ import (
 // An orphan is handed on in three steps, each of which can be repeated:
 //
 //  1. the attempt that the dead worker has left open is given up, so that the next one needn't wait for it;
-//  2. a copy is enqueued, under an ID of its own and with the same identity;
+//  2. a copy is enqueued at the front of the line, under an ID of its own and with the same identity;
 //  3. the orphan is taken away from its dead worker.
 //
 // So the task is always there at least once, and its record makes it sent once: also when the worker was only slow and
@@ -43,8 +43,10 @@ type watch struct {
 	w         *Worker
 	client    *asynq.Client
 	inspector *asynq.Inspector
-	// seen is when each active task was first seen that nobody claimed, by Redis's clock.
-	seen map[claim]time.Time
+	// seen is when each active task was first seen that nobody claimed, by Redis's clock; since this worker's beats are
+	// regular.
+	seen  map[claim]time.Time
+	since time.Time
 	// left are the active tasks that aren't looked at again.
 	left map[claim]bool
 	// counts are what was done for workers that aren't buried yet, by their ids.
@@ -58,8 +60,8 @@ func newWatch(w *Worker) *watch {
 	return &watch{
 		w: w, client: asynq.NewClientFromRedisClient(w.cfg.Redis),
 		inspector: asynq.NewInspectorFromRedisClient(w.cfg.Redis),
-		seen:      map[claim]time.Time{}, left: map[claim]bool{},
-		counts: map[string]tally{},
+		left:      map[claim]bool{},
+		counts:    map[string]tally{},
 	}
 }
 
@@ -100,7 +102,13 @@ func (v *watch) look(ctx context.Context, t turn) error {
 	if time.Since(t.here) > pauseTime {
 		return nil // frozen in between: what was read is old
 	}
+	if !t.since.Equal(v.since) {
+		v.seen, v.since = nil, t.since
+	}
 	orphans := v.judge(now, active, peers)
+	if !t.judges() {
+		return nil
+	}
 	var living []string
 	for _, p := range peers {
 		if !p.dead() {
@@ -289,6 +297,9 @@ func (v *watch) handOn(ctx context.Context, c claim, living []string) (handing, 
 		return gone, err
 	}
 	if err := v.copy(ctx, info, ref.Copy(n+1)); err != nil {
+		return gone, err
+	}
+	if err := toFront(ctx, v.w.cfg.Redis, claim{c.queue, ref.Copy(n + 1)}); err != nil {
 		return gone, err
 	}
 	if err := retire(ctx, v.w.cfg.Redis, c); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"sync/atomic"
 	"syscall"
@@ -187,53 +188,83 @@ func number(t *testing.T, v any) (n int) {
 	return n
 }
 
-// TestFrozenWorker stops a worker at every step of a task, lets another take it for dead, and wakes it up.
-func TestFrozenWorker(t *testing.T) {
-	for _, kind := range []tasks.Kind{tasks.KindPush, tasks.KindReply} {
-		for _, c := range []crash{beforeBegin, afterBegin, onAnswer, afterEnd, afterLog} {
-			t.Run(string(kind)+" frozen "+string(c), func(t *testing.T) {
-				t.Parallel()
-				server := redistest.Start(t)
-				s := newStage(t, server.Client(t), linesim.Config{})
-				frozen, frozenID := s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
-				var ticket producer.Ticket
-				if kind == tasks.KindPush {
-					ticket = s.push(t, user(1))
-				} else {
-					token, err := s.line.NewReplyToken(linesim.DefaultChannel.ID, user(1))
-					require.NoError(t, err)
-					ticket, err = s.q.Reply(t.Context(), token, lineapi.Text("hi"))
-					require.NoError(t, err)
-				}
-				var status syscall.WaitStatus
-				_, err := syscall.Wait4(frozen.Process.Pid, &status, syscall.WUNTRACED, nil)
+// TestFrozenWorkers stops workers at every step of a task, lets another take them for dead, and wakes them up.
+func TestFrozenWorkers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := newStage(t, server.Client(t), linesim.Config{})
+	type frozen struct {
+		name    string
+		process *os.Process
+		worker  string
+		ticket  producer.Ticket
+		to      string
+		unknown bool // until the frozen one says what it has heard
+	}
+	var all []frozen
+	for _, c := range []crash{beforeBegin, afterBegin, onAnswer, afterEnd, afterLog} {
+		for _, kind := range []tasks.Kind{tasks.KindPush, tasks.KindReply} {
+			f := frozen{name: string(kind) + ", frozen: " + string(c), to: user(len(all))}
+			var cmd *exec.Cmd
+			cmd, f.worker = s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
+			f.process = cmd.Process
+			if kind == tasks.KindPush {
+				f.ticket = s.push(t, f.to)
+			} else {
+				f.unknown = c == afterBegin || c == onAnswer
+				token, err := s.line.NewReplyToken(linesim.DefaultChannel.ID, f.to)
 				require.NoError(t, err)
-				require.True(t, status.Stopped())
-
-				s.work(t)
-				before := s.wait(t, ticket)
-				require.Eventually(t, func() bool { return s.handedOn()[ticket.ID] == 1 }, time.Minute, 5*time.Millisecond)
-				s.nothingIsLeft(t, ticket)
-
-				require.NoError(t, frozen.Process.Signal(syscall.SIGCONT))
-				// Once it says again what it has, and that is nothing, it has done all that it had in mind.
-				require.Eventually(t, func() bool {
-					_, lives := s.workers(t)[frozenID]
-					return lives && len(s.claimed(t, frozenID)) == 0
-				}, time.Minute, 5*time.Millisecond)
-				after, err := s.q.Result(t.Context(), ticket.ID)
+				f.ticket, err = s.q.Reply(t.Context(), token, lineapi.Text("hi"))
 				require.NoError(t, err)
-				assert.Equal(t, tasks.OutcomeSent, after.Outcome, "what the frozen one heard from LINE counts")
-				if kind == tasks.KindReply && (c == afterBegin || c == onAnswer) {
-					assert.Equal(t, tasks.OutcomeUnknown, before.Outcome, "until then nobody knew")
-				} else {
-					assert.Equal(t, tasks.OutcomeSent, before.Outcome)
-				}
-				assert.Equal(t, 1, s.line.Ledger().Count(user(1)))
-				s.nothingIsLeft(t, ticket)
-			})
+			}
+			var status syscall.WaitStatus
+			_, err := syscall.Wait4(f.process.Pid, &status, syscall.WUNTRACED, nil)
+			require.NoError(t, err)
+			require.True(t, status.Stopped(), f.name)
+			all = append(all, f)
 		}
 	}
+
+	s.work(t)
+	for _, f := range all {
+		r := s.wait(t, f.ticket)
+		if f.unknown {
+			assert.Equal(t, tasks.OutcomeUnknown, r.Outcome, f.name)
+		} else {
+			assert.Equal(t, tasks.OutcomeSent, r.Outcome, f.name)
+		}
+		require.Eventually(t, func() bool { return s.handedOn()[f.ticket.ID] == 1 }, time.Minute, 5*time.Millisecond, f.name)
+		s.nothingIsLeft(t, f.ticket)
+		require.Eventually(t, func() bool {
+			_, known := s.workers(t)[f.worker]
+			return !known
+		}, time.Minute, 5*time.Millisecond, f.name)
+	}
+	for _, f := range all {
+		require.NoError(t, f.process.Signal(syscall.SIGCONT))
+	}
+	for _, f := range all {
+		// Once it says again what it has, and that is nothing, it has done all that it had in mind.
+		require.Eventually(t, func() bool {
+			_, lives := s.workers(t)[f.worker]
+			return lives && len(s.claimed(t, f.worker)) == 0
+		}, time.Minute, 5*time.Millisecond, f.name)
+		r, err := s.q.Result(t.Context(), f.ticket.ID)
+		require.NoError(t, err)
+		assert.Equal(t, tasks.OutcomeSent, r.Outcome, "%s: what it heard from LINE counts", f.name)
+		assert.Equal(t, 1, s.line.Ledger().Count(f.to), f.name)
+		s.nothingIsLeft(t, f.ticket)
+	}
+}
+
+// brings tells whether a fetch has brought something.
+func brings(cmd redis.Cmder) bool {
+	answer, ok := cmd.(*redis.Cmd)
+	if !ok {
+		return false
+	}
+	tasks, err := answer.Slice()
+	return err == nil && len(tasks) > 0
 }
 
 // loseFetch loses the first answer to a fetch that brought a task.
@@ -247,7 +278,7 @@ func (l *loseFetch) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 func (l *loseFetch) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if err == nil && isScriptOn(cmd, ":pending") && l.lost.CompareAndSwap(false, true) {
+		if err == nil && isScriptOn(cmd, ":pending") && brings(cmd) && l.lost.CompareAndSwap(false, true) {
 			err = errors.New("the connection broke")
 			cmd.SetErr(err)
 		}
@@ -347,9 +378,28 @@ func TestAWorkerThatStopsLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	s := onMini(t)
 	id, stop := s.inProcess(t)
-	require.Contains(t, s.workers(t), id)
+	require.Eventually(t, func() bool {
+		_, beats := s.workers(t)[id]
+		return beats
+	}, time.Minute, time.Millisecond)
 	ticket := s.push(t, user(1))
 	require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 	stop()
 	assert.Empty(t, s.rdb.Keys(t.Context(), "lineq:{workers}*").Val())
+}
+
+// TestTheOnlyWorker is killed and started again, as a supervisor does: who has just begun judges nobody for a while.
+func TestTheOnlyWorker(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := newStage(t, server.Client(t), linesim.Config{})
+	ticket := s.push(t, user(1))
+	s.doomedWorker(t, server.Addr, onAnswer)
+	killed := time.Now()
+	s.work(t)
+	r := s.wait(t, ticket)
+	t.Logf("from kill -9 to the outcome: %v", time.Since(killed))
+	assert.True(t, r.Replayed)
+	assert.Equal(t, map[string]int64{ticket.ID: 1}, s.handedOn())
+	assert.Equal(t, 1, s.line.Ledger().Count(user(1)))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +25,7 @@ import (
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	sentinels := redistest.StartSentinels(t)
-	s := newStage(t, sentinels.Client(t), linesim.Config{Latency: 20 * time.Millisecond})
+	s := newStage(t, sentinels.Client(t, impatient), linesim.Config{Latency: 20 * time.Millisecond})
 	s.work(t, func(cfg *worker.Config) {
 		cfg.Redis, cfg.Concurrency = sentinels.Client(t, worker.RedisOptions), 50
 	})
@@ -67,6 +68,12 @@ func TestFailover(t *testing.T) {
 	replayed := s.finish(t, tickets)
 	assertQuiet(t, s.logs, 1)
 	t.Logf("%d enqueueings were repeated, %d sends", repeats.Load(), replayed)
+}
+
+// impatient makes a producer hear of everything.
+func impatient(o *redis.UniversalOptions) *redis.UniversalOptions {
+	o.MaxRetries, o.DialerRetries = -1, 1
+	return o
 }
 
 // TestARecordThatIsLost is what a failover may do to the newest records; LINE is what nobody gets a message twice by.

@@ -60,8 +60,8 @@ func (f *fleet) startShared() error {
 	return nil
 }
 
-// concurrency is how many tasks of a queue one worker has under way. The shared queues never wait for a permit, the bulk
-// queue reaches 200 multicasts a second at 100 ms each.
+// concurrency is how many tasks of a queue one worker has under way. On the shared queues a task waits a moment for its
+// permit at most; the bulk queue reaches 200 multicasts a second at 100 ms each, with as many that wait for their turn.
 func (f *fleet) concurrency(l tasks.Line) int {
 	switch l {
 	case tasks.LinePush:
@@ -69,7 +69,7 @@ func (f *fleet) concurrency(l tasks.Line) int {
 	case tasks.LineUrgent:
 		return 64
 	case tasks.LineBulk:
-		return 32
+		return 64
 	case tasks.LineControl:
 		return 16
 	default:
@@ -157,6 +157,7 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 		}
 		if time.Since(registered) > channel.Refresh {
 			registered = time.Now()
+			f.w.checkClock(ctx)
 			if err := channel.Register(ctx, f.w.cfg.Redis, channels...); err != nil && ctx.Err() == nil {
 				f.w.health.warn("can't say which channels are served here", err)
 			}

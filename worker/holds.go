@@ -101,6 +101,7 @@ func (w *Worker) heldFor(j *job, h channel.Hold) time.Duration {
 
 // putOnHold holds a channel, for all workers. The first one to do it tells of it.
 func (w *Worker) putOnHold(ctx context.Context, name string, h channel.Hold) {
+	h.By = "worker " + w.id
 	fresh, err := channel.Put(ctx, w.cfg.Redis, name, h)
 	if err != nil {
 		w.log.Warn("can't hold a channel", zap.String("channel", name), zap.Error(err))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
 // lookout is a client of the same Redis that gives up at once: for looking whether it is there, and for subscriptions
@@ -25,7 +26,8 @@ func newLookout(rdb redis.UniversalClient) lookout {
 		o.MaxRetries, o.DialerRetries, o.DialerRetryTimeout, o.ContextTimeoutEnabled = -1, 1, time.Millisecond, true
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, -1
-		o.Limiter, o.ClientSideCache, o.ClientSideCacheConfig = nil, nil, nil
+		o.Limiter, o.ClientSideCache, o.ClientSideCacheConfig, o.PushNotificationProcessor = nil, nil, nil, nil
+		o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 		return lookout{redis.NewClient(&o), true}
 	case *redis.ClusterClient:
 		o := *c.Options()

@@ -30,7 +30,7 @@ func TestOneWorkersNetworkIsCut(t *testing.T) {
 			})
 			livingLog, livingLogs := observed()
 			s.work(t, func(cfg *worker.Config) {
-				cfg.Redis, cfg.Concurrency, cfg.Log = patient(t, server.Addr), 2, livingLog
+				cfg.Redis, cfg.Concurrency, cfg.Log = patient(t, server.Addr), 5, livingLog
 			})
 			tickets := s.pushMany(t, 900)
 			s.accepted(t, 200)
@@ -40,7 +40,8 @@ func TestOneWorkersNetworkIsCut(t *testing.T) {
 			<-over
 			network.Heal()
 			awaitLine(t, cutLogs, redisIsBack, 1)
-			s.finish(t, tickets)
+			replayed := s.finish(t, tickets)
+			assert.Positive(t, replayed, "nothing was in flight when it was cut off")
 			assertQuiet(t, cutLogs, 1)
 			assertQuiet(t, livingLogs, 0)
 			assert.Positive(t, said(livingLogs, "sent"), "the other worker did nothing")

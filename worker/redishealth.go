@@ -85,14 +85,19 @@ func (h *health) covers(line string) bool {
 	if strings.Contains(line, "panic") {
 		return false
 	}
-	h.mu.Lock()
-	told := !h.away.IsZero() || time.Since(h.back) < settling
-	h.mu.Unlock()
+	told := h.lately()
 	if !told && tellsOfAbsence(line) {
 		h.missed(line)
 		return true
 	}
 	return told
+}
+
+// lately tells whether Redis is away, or was a moment ago.
+func (h *health) lately() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.away.IsZero() || time.Since(h.back) < settling
 }
 
 // warn writes a line about something that Redis was needed for.

@@ -53,7 +53,7 @@ func TestStopLetsSendsFinish(t *testing.T) {
 				require.Equal(t, tasks.OutcomeSent, r.Outcome)
 				require.Equal(t, 1, r.Attempts)
 			default:
-				require.Equal(t, tasks.StateQueued, r.State, "nothing is left under way")
+				require.Contains(t, []tasks.State{tasks.StateQueued, tasks.StateWaiting}, r.State, "nothing is left under way")
 				require.Zero(t, s.line.Ledger().Count(user(i)), "it was sent, but not recorded")
 			}
 		}
@@ -104,6 +104,11 @@ func TestRedisComesBack(t *testing.T) {
 	s.accepted(t, 20)
 	server.Kill()
 	server.Launch(t)
+	// Of a fetch whose answer was lost no worker knows: it is left to asynq's recovery, which a new worker begins with.
+	for _, ticket := range tickets {
+		s.timePasses(t, ticket)
+	}
+	s.work(t)
 	for i, ticket := range tickets {
 		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 		require.Equal(t, 1, s.line.Ledger().Count(user(i)))

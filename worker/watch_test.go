@@ -25,11 +25,11 @@ func TestPulse(t *testing.T) {
 		want  bool
 	}{
 		"just begun":                       {regular(1), false},
-		"five beats":                       {regular(5), false},
-		"five seconds":                     {regular(6), true},
+		"four beats":                       {regular(4), false},
+		"four seconds":                     {regular(5), true},
 		"Redis was away":                   {append(regular(100), beat{20 * time.Second, 20 * time.Second}), false},
-		"just back":                        {append(append(regular(100), beat{20 * time.Second, 20 * time.Second}), regular(4)...), false},
-		"back for five seconds":            {append(append(regular(100), beat{20 * time.Second, 20 * time.Second}), regular(5)...), true},
+		"just back":                        {append(append(regular(100), beat{20 * time.Second, 20 * time.Second}), regular(3)...), false},
+		"back for four seconds":            {append(append(regular(100), beat{20 * time.Second, 20 * time.Second}), regular(4)...), true},
 		"this machine slept":               {append(regular(100), beat{time.Second, time.Hour}), false},
 		"Redis's clock was put back":       {append(regular(100), beat{time.Second, -time.Minute}), false},
 		"Redis's clock was put forward":    {append(regular(100), beat{time.Second, time.Minute}), false},
@@ -43,7 +43,8 @@ func TestPulse(t *testing.T) {
 				now.here, now.redis = now.here.Add(b.here), now.redis.Add(b.redis)
 				p.beat(now)
 			}
-			assert.Equal(t, test.want, p.steady(now))
+			now.since = p.since
+			assert.Equal(t, test.want, now.judges())
 		})
 	}
 }
@@ -185,8 +186,11 @@ func TestKeysOfOneSlot(t *testing.T) {
 	}
 	now, err := w.beat(ctx)
 	require.NoError(t, err)
+	now.since = now.here
 	require.NoError(t, v.look(ctx, now))
-	now.redis = now.redis.Add(2 * unclaimedTime)
+	now.redis, now.here = now.redis.Add(2*unclaimedTime), time.Now()
+	now.since = now.here.Add(-steadyTime)
+	v.since = now.since
 	require.NoError(t, rdb.ZAdd(ctx, workersKey,
 		redis.Z{Score: float64(now.redis.UnixMilli()), Member: w.id}, redis.Z{Score: 1, Member: "dead"}).Err())
 	require.NoError(t, v.look(ctx, now))

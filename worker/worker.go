@@ -264,11 +264,12 @@ const maxSkew = 2 * time.Second
 
 func (w *Worker) checkClock(ctx context.Context) {
 	before := time.Now()
-	theirs, err := w.cfg.Redis.Time(ctx).Result()
-	if err != nil {
-		return // whoever needs Redis next says so
+	theirs, err := w.lookout.Time(ctx).Result()
+	if err != nil || time.Since(before) > maxSkew/2 {
+		return // Redis is away or slow, which others tell of
 	}
-	if skew := theirs.Sub(before); skew > maxSkew || skew < -maxSkew {
+	skew := theirs.Sub(before)
+	if (skew > maxSkew || skew < -maxSkew) && w.alarms.due("clock", before) {
 		w.log.Warn("this machine's clock is not Redis's: scheduled tasks go early or late, and a dead worker's tasks too",
 			zap.Duration("redis_is_ahead", skew))
 	}

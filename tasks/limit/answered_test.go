@@ -51,6 +51,19 @@ func TestA429SlowsEverybodyDown(t *testing.T) {
 	})
 }
 
+func TestABurstOf429sIsOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		l := w.process(rate(100, time.Second))
+		take(t, l, push(limit.Bulk, 0))
+		for range 20 {
+			answered(t, w.process(rate(100, time.Second)), endpoint.PushMessage, limit.Limited, 2)
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		assert.InDelta(t, 92, perSecond(t, l), 5, "a tenth slower, and a pause")
+	})
+}
+
 func TestA429NeverStopsAnEndpoint(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		l := w.process(limit.Limits{})

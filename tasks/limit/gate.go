@@ -19,19 +19,10 @@ const (
 	limitedPause = 200 * time.Millisecond
 )
 
-// redisLine is the line that a gate leases from. Tests put their own in its place.
-type redisLine interface {
-	take(context.Context, wish) (grant, error)
-	claim(ctx context.Context, id string) (bool, error)
-	limited(context.Context) error
-	breaker(ctx context.Context, what string) error
-}
-
-// gate is where a process's requests to one endpoint wait. Endpoints of a second and more per request ask Redis one by one
-// (long.go), those without a limit only while the breaker is open, all others lease slots (lease.go).
+// gate is where a process's requests to one endpoint wait. Where a request takes a second or more of the limit, Redis is
+// asked for each (long.go); where there is no limit, only while the breaker is open; all others lease slots (lease.go).
 type gate struct {
-	line     redisLine
-	interval time.Duration // as configured here
+	line     *line
 	conflict func(kept time.Duration)
 
 	mu       sync.Mutex
@@ -47,8 +38,7 @@ type gate struct {
 	end     time.Time             // of the line, as far as known
 	wake    *time.Timer           // calls turn
 	entered int                   // waiters so far
-
-	anyOverdue bool // some waiter's patience may be over
+	late    bool                  // some waiter's patience may be over
 
 	recent      recent
 	broken      bool      // as far as known here
@@ -58,8 +48,8 @@ type gate struct {
 	lastLimited time.Time
 }
 
-func newGate(l redisLine, interval time.Duration) *gate {
-	g := &gate{line: l, interval: interval, shape: shapeOf(interval)}
+func newGate(l *line) *gate {
+	g := &gate{line: l, shape: shapeOf(l.interval)}
 	g.spacing = g.shape.step
 	return g
 }
@@ -72,9 +62,9 @@ func (g *gate) take(ctx context.Context, r Request) (Turn, error) {
 	open := g.broken
 	g.mu.Unlock()
 	switch {
-	case g.interval == 0 && !open:
+	case g.line.interval == 0 && !open:
 		return Turn{At: time.Now()}, nil
-	case g.interval == 0 || g.interval >= longWait:
+	case g.line.interval == 0 || g.line.interval >= longWait:
 		return g.takeLong(ctx, r)
 	}
 	return g.takeShort(ctx, r)
@@ -87,8 +77,11 @@ func (g *gate) fresh(due time.Time) bool {
 	return time.Since(due) <= g.shape.late
 }
 
-// ask asks Redis and learns from the answer what it says besides.
+// ask asks Redis, for as long as leaseTimeout, and learns from the answer what it says besides. It returns the first slot's
+// local time, too.
 func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, leaseTimeout)
+	defer cancel()
 	g.mu.Lock()
 	sent := time.Now()
 	w.shape, w.redisNow = g.shape, g.clock.at(sent)
@@ -122,11 +115,11 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 
 // keep takes over the interval that is kept, and tells whether to say aloud that it isn't ours.
 func (g *gate) keep(interval time.Duration) (tell bool) {
-	if interval < g.interval || g.interval == 0 {
-		interval = g.interval
+	if interval < g.line.interval || g.line.interval == 0 {
+		interval = g.line.interval
 	}
 	g.shape = shapeOf(interval)
-	if interval == g.interval || g.disagree || g.conflict == nil {
+	if interval == g.line.interval || g.disagree || g.conflict == nil {
 		return false
 	}
 	g.disagree = true

@@ -68,7 +68,7 @@ func (g *gate) takeShort(ctx context.Context, r Request) (Turn, error) {
 		case <-patience.C:
 			g.mu.Lock()
 			w.overdue = true
-			g.anyOverdue = true
+			g.late = true
 			g.turn()
 			g.mu.Unlock()
 		case <-ctx.Done():
@@ -80,8 +80,8 @@ func (g *gate) takeShort(ctx context.Context, r Request) (Turn, error) {
 	}
 }
 
-// turn does all that can be done now: hands out slots that are due, asks for more, sends away those whose patience is over,
-// and sets the timer for the next time. The caller holds the lock.
+// turn does all that can be done now: hands out slots that are due, asks for more, sends away those whose patience is
+// over, and sets the timer for the next time. The caller holds the lock.
 func (g *gate) turn() {
 	now := time.Now()
 	next := g.handOut(now)
@@ -94,8 +94,8 @@ func (g *gate) turn() {
 		}
 	} else {
 		next = earlier(next, g.askForMore(now))
-		if g.anyOverdue {
-			g.anyOverdue = false
+		if g.late {
+			g.late = false
 			g.sendAway(now, func(ahead int, w *waiter) (Turn, bool) { return g.overdue(now, ahead, w) })
 		}
 	}
@@ -153,8 +153,8 @@ func (g *gate) handOut(now time.Time) (next time.Time) {
 	return next
 }
 
-// askForMore leases slots for those who have none in hand, the first first: an urgent request doesn't wait for what was
-// leased for bulk. It returns when to ask next, if it isn't time yet.
+// askForMore leases slots for those who have none in hand: an urgent request doesn't wait for what was leased for bulk. It
+// returns when to ask next, if it isn't time yet.
 func (g *gate) askForMore(now time.Time) (next time.Time) {
 	need := 0
 	var last time.Time // slot in hand of this priority or a higher one
@@ -199,10 +199,8 @@ func (g *gate) startLease(now time.Time, p Priority, slots int) {
 	}
 	g.asking[p] = lease{slots: slots, up: g.entered}
 	w := wish{slots: slots, early: g.shape.head(p), patience: patience}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), leaseTimeout)
-		defer cancel()
-		v, first, err := g.ask(ctx, w)
+	go func() { // of its own, since the slots are for whoever waits then; it ends with leaseTimeout
+		v, first, err := g.ask(context.Background(), w)
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.endLease(p, v, first, err)
@@ -277,7 +275,7 @@ func (g *gate) sendAway(now time.Time, leaves func(ahead int, w *waiter) (Turn, 
 				w.turn <- turnOrError{Turn: t}
 				continue
 			}
-			g.anyOverdue = g.anyOverdue || w.overdue
+			g.late = g.late || w.overdue
 			ahead++
 		}
 	}

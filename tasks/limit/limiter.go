@@ -6,11 +6,11 @@
 // times are of Redis's clock; what a process's own clock says doesn't matter.
 //
 // LINE's limits are token buckets of unpublished size. What goes out fits a bucket that holds a tenth of a second's
-// requests, at least one, also when a process stalls for a moment. Bulk leaves most of that bucket alone, and an urgent
+// requests, at least one, also when a process stalls for a moment. A fifth of that bucket is left alone by bulk: an urgent
 // request uses it to pass.
 //
-// Start with [New] and [Limiter.Take]. What goes out anyway is between the processes that ask: LINE's limits for single
-// users, the quota, and the requests of other systems with the same channel are not kept here; see [Channel.Share].
+// Start with [New] and [Limiter.Take]. LINE's limits for single users and the monthly quota aren't kept here, nor are the
+// requests of other systems that send with the same channel known; for those, see [Channel.Share].
 package limit
 
 import (
@@ -25,8 +25,10 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
-// Priority says who goes first. Within a process it is strict; between processes, an urgent request passes up to 20 ms of
-// others' requests and an ordinary one 10 ms, which is what is in line when bulk takes everything.
+// Priority says who goes first. Within a process it is strict. Between processes an urgent request passes up to 20 ms of
+// others' requests, which is about what is in line when bulk takes everything, and an ordinary one 10 ms. Where a request
+// takes 50 ms or more of the limit, it is first come, first served between processes, and where it takes a second or more
+// within them, too.
 type Priority int
 
 const (
@@ -81,7 +83,7 @@ func (l *Limiter) gate(channel string, e endpoint.Endpoint) *gate {
 	defer l.mu.Unlock()
 	if g = l.gates[key]; g == nil {
 		interval := l.cfg.Limits.Interval(channel, e)
-		g = newGate(&line{rdb: l.cfg.Redis, channel: channel, operation: e.Operation, interval: interval}, interval)
+		g = newGate(&line{rdb: l.cfg.Redis, channel: channel, operation: e.Operation, interval: interval})
 		if l.cfg.Conflict != nil {
 			g.conflict = func(kept time.Duration) { l.cfg.Conflict(channel, e, interval, kept) }
 		}
@@ -105,10 +107,10 @@ type Request struct {
 type Turn struct {
 	// Wait is zero if the request may go now. Else it is the time until the turn. Nothing was taken, unless Reserved.
 	Wait time.Duration
-	// Reserved tells that the permit is kept under the request's ID. Who comes back with the same ID at Wait - Patience,
-	// or later but before Wait, gets it at its time: with a Patience of two seconds, schedule the next Take for Wait - 2 s,
-	// and it may be late by nearly two seconds. Who comes back earlier is told again. Who comes back after Wait has lost it
-	// and goes to the end of the line.
+	// Reserved tells that the permit is kept under the request's ID. Who comes back with the same ID between
+	// Wait - Patience and Wait from now gets it at its time: with a Patience of two seconds, schedule the next Take for
+	// Wait - 2 s, and it may be late by nearly two seconds. Who comes back earlier is told again. Who comes back after
+	// Wait has lost it, and goes to the end of the line.
 	Reserved bool
 	// Broken tells that the endpoint fails for everybody. Wait is until the next probe.
 	Broken bool
@@ -116,12 +118,12 @@ type Turn struct {
 	At time.Time
 }
 
-// Take waits for a permit for one request to LINE, up to r.Patience. A turn that is known to be farther off is told at
-// once, in Turn.Wait; so is an open breaker. A permit should be used within milliseconds; [Limiter.Before] replaces one that
-// got old on the way.
+// Take waits for a permit for one request to LINE, up to r.Patience. A turn that Redis says is farther off is told at once,
+// in Turn.Wait, and so is a breaker whose next probe is. A permit should be used within milliseconds: [Limiter.Before]
+// replaces one that got old on the way.
 //
-// Where a limit grants less than one request a second and r.ID isn't empty, a turn that is farther off than r.Patience is
-// kept under the ID, see [Turn.Reserved]. Such a permit is used up when Take returns it; a repeat with the same ID takes
+// Where a limit grants one request a second or less and r.ID isn't empty, a turn that is farther off than r.Patience is
+// kept under the ID: see Turn.Reserved. Such a permit is used up when Take returns it, and a repeat with the same ID takes
 // another.
 //
 // An error is Redis's or the context's; nothing may be sent then.
@@ -140,13 +142,13 @@ const (
 
 // Answered tells what became of a request. It costs no command of Redis's while LINE serves.
 //
-// A 429 slows the endpoint down for every process: by a tenth, once per 200 ms, to no less than a 64th, and with a pause of
-// 50 ms or one interval. It recovers by a twentieth of the limit per second, or per interval if that is longer.
+// A 429 slows the endpoint down for every process: by a tenth, once per 200 ms, to no less than a 64th, and with a pause
+// of 50 ms or one interval. It recovers by a twentieth of the limit per second, or per interval if that is longer.
 //
-// Where half of this process's last answers are failures, twenty at least and all of the last second, the endpoint's
-// breaker opens for every process: after five seconds one request goes as a probe. When it fails, too, the time to the next
-// doubles, up to a minute. When LINE serves again, the endpoint goes on with an eighth of its rate and recovers as after a
-// 429.
+// Where half of this process's last answers are failures (of the last second, or as many of the last ten as give twenty),
+// the endpoint's breaker opens for every process; one whose limits are off learns of it by its own failures only. After
+// five seconds one request goes as a probe. When it fails, too, the time to the next doubles, up to a minute. When LINE
+// serves again, the endpoint goes on with an eighth of its rate and recovers as after a 429.
 func (l *Limiter) Answered(ctx context.Context, channel string, e endpoint.Endpoint, a Answer) error {
 	return l.gate(channel, e).answered(ctx, a)
 }

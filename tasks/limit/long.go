@@ -9,7 +9,7 @@ import (
 func (g *gate) takeLong(ctx context.Context, r Request) (Turn, error) {
 	deadline := time.Now().Add(r.Patience)
 	id := r.ID
-	if g.interval == 0 {
+	if g.line.interval == 0 {
 		id = ""
 	}
 	for {

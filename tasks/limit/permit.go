@@ -33,20 +33,24 @@ const (
 
 // Before is asked directly before each request to LINE. It uses the permit in the context, if there is one for this
 // endpoint that is unused and isn't too old; else it takes one, and waits for it up to two seconds, or a quarter of one
-// where the context's priority is urgent. Without a permit in the context the priority is Ordinary. A wait above zero
-// means that the request must not be made; nothing was taken.
+// where the context's priority is urgent. Without a permit in the context the priority is Ordinary; a permit that got too
+// old is replaced ahead of all others, since its request has waited already. A wait above zero means that the request must
+// not be made; nothing was taken.
 func (l *Limiter) Before(channel string) func(ctx context.Context, e endpoint.Endpoint) (time.Duration, error) {
 	return func(ctx context.Context, e endpoint.Endpoint) (time.Duration, error) {
 		g := l.gate(channel, e)
 		r := Request{Channel: channel, Endpoint: e, Priority: Ordinary, Patience: patienceBefore}
 		if p, _ := ctx.Value(permitKey{}).(*permit); p != nil {
-			if p.operation == e.Operation && p.used.CompareAndSwap(false, true) && g.fresh(p.at) {
-				return 0, nil
-			}
 			r.Priority = p.priority
-		}
-		if r.Priority == Urgent {
-			r.Patience = urgentPatienceBefore
+			if p.priority == Urgent {
+				r.Patience = urgentPatienceBefore
+			}
+			if p.operation == e.Operation && p.used.CompareAndSwap(false, true) {
+				if g.fresh(p.at) {
+					return 0, nil
+				}
+				r.Priority = Urgent
+			}
 		}
 		turn, err := g.take(ctx, r)
 		return turn.Wait, err

@@ -3,7 +3,7 @@ package limit
 import "time"
 
 const (
-	// recentSpan is how far back answers count for the breaker, and enough how many there must be.
+	// recentSpan is how many seconds back answers count for the breaker, and enough how many there must be.
 	recentSpan = 10
 	enough     = 20
 )
@@ -17,9 +17,8 @@ type recent struct {
 	}
 }
 
-// add counts an answer and tells whether the endpoint fails: of the last twenty answers or more, half or more failed.
-// Those of the last full second count all together, so that one broken connection isn't LINE's failure; what is older than
-// ten seconds doesn't count.
+// add counts an answer and tells whether the endpoint fails: of the last twenty answers or more, half or more failed. Those
+// of this second and the one before count all together, so that one broken connection isn't LINE's failure.
 func (r *recent) add(now time.Time, failing bool) bool {
 	if r.start.IsZero() {
 		r.start = now

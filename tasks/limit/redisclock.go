@@ -12,8 +12,8 @@ type redisClock struct {
 	trip  time.Duration
 }
 
-// learn takes one sample: Redis said redis (Unix µs) at some time between sent and received. The sample with the shortest
-// trip is believed, until another contradicts it: then a clock was set, or has drifted.
+// learn takes one sample: Redis said redis (Unix µs) at some time between sent and received. The one with the shortest trip
+// is believed, until another contradicts it: then a clock was set, or has drifted.
 func (c *redisClock) learn(sent, received time.Time, redis int64) {
 	if c.start.IsZero() {
 		c.start = sent

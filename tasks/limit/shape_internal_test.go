@@ -11,9 +11,8 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
-// TestShapeFitsTheBucket is the arithmetic of all that may come together: a request that went early, one that was taken up
-// late and used late, and what the network adds. The last request of a burst that starts at 0 belongs to a time on the line
-// of at most early + behind + late; so many requests and one must be in the bucket, and leave some for the network.
+// TestShapeFitsTheBucket is the arithmetic of all that may come together: requests that go early, and such that were taken
+// up late and are used late. So much time's requests and one must be in the bucket, and leave a tenth for the network.
 func TestShapeFitsTheBucket(t *testing.T) {
 	check := func(t require.TestingT, interval time.Duration) {
 		s := shapeOf(interval)

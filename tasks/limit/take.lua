@@ -7,7 +7,8 @@
 --      5 how far off a slot may be, µs          10 id under which a slot farther off is kept; "": none is
 -- Returns what: 0 granted, 1 too far off, 2 the breaker is open; Redis's clock, µs; the first slot, ns from now; slots;
 --         ns between them; the interval that is kept, ns; 1 if a permit is kept under the id; 1 if this is a probe
-local ours, wanted, early, patience, id = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[10]
+local ours, wanted, early = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local patience, id = tonumber(ARGV[5]), ARGV[10]
 local change = {}
 local function set(name, x) change[#change + 1] = name; change[#change + 1] = x end
 

@@ -96,7 +96,7 @@ func TestChaos(t *testing.T) {
 	require.NoError(t, err)
 	r.events, err = os.Create(filepath.Join(r.dir, "events.log"))
 	require.NoError(t, err)
-	fmt.Printf("chaos: %s form, seed %d, logs in %s\n", r.form.name, r.seed, r.dir)
+	fmt.Println("chaos:", r)
 	t.Cleanup(func() {
 		r.close()
 		if !t.Failed() && !*keepFlag {
@@ -105,14 +105,15 @@ func TestChaos(t *testing.T) {
 	})
 	for i, name := range []string{"one", "two"} {
 		r.channels = append(r.channels, &channel{
-			name: name, id: fmt.Sprintf("200000000%d", i), token: fmt.Sprintf("chaos-token-%016x", r.random(100+uint64(i)).Uint64()),
+			name: name, id: fmt.Sprintf("200000000%d", i),
+			token: fmt.Sprintf("chaos-token-%016x", r.random(100+uint64(i)).Uint64()),
 		})
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), r.form.deadline)
 	defer cancel()
 	began := time.Now()
-	require.NoError(t, r.build(ctx))
-	require.NoError(t, r.start(ctx))
+	r.must(t, r.build(ctx))
+	r.must(t, r.start(ctx))
 
 	following, leave := context.WithCancel(t.Context())
 	defer leave()
@@ -143,9 +144,9 @@ func TestChaos(t *testing.T) {
 	r.recovery.all.Wait()
 	r.nothingIsLeft(ctx)
 	e, err := r.gather(ctx)
-	require.NoError(t, err)
+	r.must(t, err)
 	v := judge(r.plan, e)
-	require.NoError(t, r.findSecrets(ctx, redis.NewClient(&redis.Options{Addr: r.redis.addr})))
+	r.must(t, r.findSecrets(ctx, redis.NewClient(&redis.Options{Addr: r.redis.addr})))
 	fmt.Print(r.table(v, e, time.Since(began)))
 	r.report(t, v)
 }
@@ -164,6 +165,19 @@ func (r *run) nothingIsLeft(ctx context.Context) {
 	}
 }
 
+// must ends a run that can't go on, or can't be judged.
+func (r *run) must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s; %s", err, r)
+	}
+}
+
+// String is what it takes to look at a run again.
+func (r *run) String() string {
+	return fmt.Sprintf("%s form, -chaos.seed %d; logs in %s", r.form.name, r.seed, r.dir)
+}
+
 // mostViolations is how many are told.
 const mostViolations = 20
 
@@ -176,5 +190,5 @@ func (r *run) report(t *testing.T, v *verdict) {
 	for _, text := range all[:min(len(all), mostViolations)] {
 		t.Error(text)
 	}
-	t.Fatalf("%d violations; %s form, -chaos.seed %d; logs in %s", len(all), r.form.name, r.seed, r.dir)
+	t.Fatalf("%d violations; %s", len(all), r)
 }

@@ -120,6 +120,9 @@ func (r *run) workerEvent(ctx context.Context, e event, random *rand.Rand) error
 	w := r.workers[first]
 	for i := 1; !w.busy.TryLock(); i++ { // another event has it
 		w = r.workers[(first+i)%len(r.workers)]
+		if w == r.workers[first] && !pause(ctx, followPause) {
+			return ctx.Err()
+		}
 	}
 	if e == freezeWorker {
 		r.background.Go(func() { // the others have their events meanwhile
@@ -138,8 +141,7 @@ func (r *run) workerEvent(ctx context.Context, e event, random *rand.Rand) error
 
 func (r *run) redisEvent(ctx context.Context, e event, random *rand.Rand) error {
 	d := between(random, 0, awayAtMost)
-	r.noteAway()
-	defer r.noteAway()
+	defer r.redisAway()()
 	switch e {
 	case cutAll:
 		r.counts.cuts.Add(int64(len(r.proxies)))
@@ -165,5 +167,5 @@ func (r *run) redisEvent(ctx context.Context, e event, random *rand.Rand) error 
 	}
 	r.counts.redisRestarts.Add(1)
 	pause(ctx, d)
-	return r.redis.start(ctx)
+	return r.redis.start(context.WithoutCancel(ctx)) // the judge needs it, too
 }

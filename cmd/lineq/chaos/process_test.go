@@ -113,8 +113,8 @@ func (s *redisServer) start(ctx context.Context) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return err
 	}
-	s.process, err = launch(s.dir, "redis", os.Environ(), "redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", data,
-		"--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction")
+	s.process, err = launch(s.dir, "redis", os.Environ(), "redis-server", "--port", port, "--bind", "127.0.0.1",
+		"--dir", data, "--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction")
 	if err != nil {
 		return err
 	}

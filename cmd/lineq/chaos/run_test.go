@@ -45,7 +45,8 @@ type run struct {
 	mu         sync.Mutex
 	owned      []*process
 	violations []string
-	away       time.Time // when Redis was away last
+	outages    int       // of Redis, that have begun and not ended
+	back       time.Time // when the last one ended
 	events     *os.File
 }
 
@@ -71,16 +72,24 @@ func (r *run) own(p *process) {
 	r.owned = append(r.owned, p)
 }
 
-func (r *run) noteAway() {
+// redisAway says that Redis is away, for somebody at least, until what it returns is called.
+func (r *run) redisAway() (back func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.away = time.Now()
+	r.outages++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.outages--
+		r.back = time.Now()
+	}
 }
 
+// redisWasAway tells whether Redis was away at some time since a moment.
 func (r *run) redisWasAway(since time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.away.After(since)
+	return r.outages > 0 || r.back.After(since)
 }
 
 // pause waits, and reports whether the run goes on.
@@ -142,7 +151,7 @@ func (r *run) start(ctx context.Context) error {
 		}
 	}
 	r.journal.left = r.journal.all
-	r.recovery = &recovery{run: r, q: r.direct, records: r.journal.records}
+	r.recovery = &recovery{run: r, rdb: own, records: r.journal.records}
 
 	if err := r.writeConfig(); err != nil {
 		return err

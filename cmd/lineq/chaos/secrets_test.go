@@ -19,7 +19,9 @@ type secrets struct {
 }
 
 func (r *run) secrets() secrets {
-	s := secrets{marks: map[string]string{r.plan.mark: "a message's text", r.plan.userMark: "a user ID"}, words: map[string]string{}}
+	s := secrets{
+		marks: map[string]string{r.plan.mark: "a message's text", r.plan.userMark: "a user ID"}, words: map[string]string{},
+	}
 	for _, c := range r.channels {
 		s.marks[c.token] = "an access token"
 	}
@@ -56,6 +58,9 @@ func (r *run) findSecrets(ctx context.Context, rdb redis.UniversalClient) error 
 		return err
 	}
 	for _, path := range logs {
+		if path == r.events.Name() {
+			continue // the run's own
+		}
 		file, err := os.Open(path)
 		if err != nil {
 			return err

@@ -113,11 +113,11 @@ func (w *worker) restart(ctx context.Context) error {
 
 // cut takes the worker's way to Redis away for a while.
 func (w *worker) cut(ctx context.Context, d time.Duration) {
+	defer w.run.redisAway()()
 	w.proxy.cut()
 	pause(ctx, d)
 	w.proxy.restore()
 	w.run.counts.cuts.Add(1)
-	w.run.noteAway()
 }
 
 // writeConfig gives the workers both channels and LINE's limits. The tokens come by the environment.
