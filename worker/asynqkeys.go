@@ -23,7 +23,8 @@ import (
 // "NOT FOUND".
 //
 // The scripts of ahead.go do for several tasks what asynq's dequeue and requeue do for one, with the fields state and
-// pending_since of a task's hash; TestFetchIsAsynqs fails when these change.
+// pending_since of a task's hash; TestFetchIsAsynqs fails when these change. The script of acks.go does for several what
+// asynq's done does for one, with the counts under processed; TestDoneIsAsynqs fails when that changes.
 
 const asynqQueues = "asynq:queues"
 
