@@ -64,7 +64,11 @@ local function decide(outcome)
   local certain = outcome == 'sent' or outcome == 'cancelled'
   if outcome ~= 'unknown' then open, former = '', '' end
   set('w', former)
-  note(certain and '' or ARGV[5], certain and '' or ARGV[6])
+  if outcome == 'failed' and ARGV[3] ~= '1' and is.r == 'invalid' then
+    note(is.r, is.e) -- refused for good before; this attempt was in doubt, and was refused only for a moment
+  else
+    note(certain and '' or ARGV[5], certain and '' or ARGV[6])
+  end
   local time = redis.call('TIME')
   set('s', outcome)
   set('d', string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)))

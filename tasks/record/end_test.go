@@ -52,6 +52,15 @@ func TestEnd(t *testing.T) {
 			s.stands(tasks.OutcomeFailed)
 			assert.False(s.t, s.read().Open)
 		},
+		"refused for good while an attempt was in doubt that was refused for now": func(s sheet) {
+			slow := s.freeze()
+			s.end(s.mustBegin(), refused)
+			s.stands(tasks.OutcomeUnknown)
+			d := s.end(slow, limited)
+			assert.Equal(s.t, tasks.OutcomeFailed, d.Outcome)
+			assert.Equal(s.t, lineapi.Invalid, d.Reason, "why it failed is what was final")
+			assert.Equal(s.t, "The property is invalid", d.Error)
+		},
 		"refused for now": func(s sheet) {
 			d := s.end(s.mustBegin(), limited)
 			assert.Empty(s.t, d.Outcome)
