@@ -62,7 +62,7 @@ func TestSIGTERMInTheMiddle(t *testing.T) {
 			require.Equal(t, tasks.OutcomeSent, r.Outcome)
 			continue
 		}
-		require.Equal(t, tasks.StateQueued, r.State, "nothing is left under way")
+		require.Contains(t, []tasks.State{tasks.StateQueued, tasks.StateWaiting}, r.State, "nothing is left under way")
 		require.Zero(t, sim.Ledger().Count(demoUser(i)), "it was sent, but not recorded")
 	}
 	assert.Greater(t, finished, 250)
