@@ -181,7 +181,7 @@ func TestKeysOfOneSlot(t *testing.T) {
 		_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue(queue), asynq.TaskID("default:1"))
 		require.NoError(t, err)
 		active := []string{asynqKey(queue, "pending"), asynqKey(queue, "active")}
-		require.NoError(t, rdb.RPopLPush(ctx, active[0], active[1]).Err())
+		require.NoError(t, rdb.LMove(ctx, active[0], active[1], "RIGHT", "LEFT").Err())
 		require.NoError(t, rdb.HSet(ctx, asynqKey(queue, "t:default:1"), "state", "active").Err())
 	}
 	now, err := w.beat(ctx)
