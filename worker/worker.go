@@ -15,6 +15,10 @@
 // them looks for tasks of workers that have gone silent, or that nobody has, and hands them on under a second ID in asynq.
 // A worker that was only frozen may then run a task at the same time as another: the record makes that harmless.
 //
+// Requests keep LINE's limits by package limit, together with all other workers. What an answer means for more than its own
+// task is in trouble.go: an endpoint slows down for everybody, a channel is held (holds.go) until its token works or its
+// quota has room. A held channel's queues are paused in asynq.
+//
 // What LINE's answers mean is in one pure function, decide. Nothing but the record decides about a task: asynq only
 // carries it, and is never allowed to give up on one.
 package worker

@@ -58,6 +58,7 @@ var parts = []struct{ letter, name string }{
 	{"g", "lateness of 100,000 scheduled pushes due at once"},
 	{"h", "single pushes with 2 ms to Redis"},
 	{"i", "bytes of Redis per push"},
+	{"j", "cost of a held channel with 100,000 pushes"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -72,6 +73,7 @@ var measures = []struct {
 	{"g", measureLateness},
 	{"h", measureFarRates},
 	{"i", measureMemory},
+	{"j", measureHeld},
 }
 
 // bench is one run of the program.
