@@ -1,11 +1,17 @@
 package lineapi
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
@@ -16,6 +22,53 @@ type RichMenuOperation struct {
 	Type string `json:"type"`           // "link", "unlink", or "unlinkAll" as the only operation
 	From string `json:"from,omitempty"` // rich menu id, for link and unlink
 	To   string `json:"to,omitempty"`   // rich menu id, for link
+}
+
+// ParseRichMenuOperations reads a file that holds a JSON array of operations. What isn't an operation's own property is
+// refused, as it may be a slip that would move the wrong users. Errors give line and column, or the JSON path; they don't
+// repeat what stands there. Only [RichMenuBatchRequest.Check] looks at the values.
+func ParseRichMenuOperations(data []byte) ([]RichMenuOperation, error) {
+	const file = "the file of operations"
+	data = bytes.TrimPrefix(data, []byte("\uFEFF")) // some editors begin a file so
+	if !utf8.Valid(data) {
+		return nil, wrong(file, "is not valid UTF-8")
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil {
+		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, wrong(file, "is not JSON: "+position(data, syntax))
+		}
+		return nil, wrong(file, "holds no JSON array")
+	}
+	if list == nil {
+		return nil, wrong(file, "holds no JSON array") // but null
+	}
+	var p problems
+	operations := make([]RichMenuOperation, len(list))
+	for i, raw := range list {
+		path := fmt.Sprintf("operations[%d]", i)
+		fields, problem := decodeObject(raw)
+		if problem != "" {
+			p.add(path, problem)
+			continue
+		}
+		o := &operations[i]
+		known := map[string]*string{"type": &o.Type, "from": &o.From, "to": &o.To}
+		for _, name := range slices.Sorted(maps.Keys(fields)) {
+			to, ok := known[name]
+			if !ok {
+				p.add(path, "has a property other than type, from and to")
+				break
+			}
+			if *to, ok = fields[name].(string); !ok {
+				p.add(path+"."+name, "must be a string")
+			}
+		}
+	}
+	if err := p.err(); err != nil {
+		return nil, err
+	}
+	return operations, nil
 }
 
 // RichMenuBatchRequest moves all users of some rich menus at once. The operations run side by side on the state before
@@ -45,9 +98,15 @@ func (r RichMenuBatchRequest) body() ([]byte, error) {
 			p.add(path+".to", richMenuIDProblem(o.To))
 		case "unlink":
 			p.add(path+".from", richMenuIDProblem(o.From))
+			if o.To != "" {
+				p.add(path+".to", "belongs to link only")
+			}
 		case "unlinkAll":
 			if len(r.Operations) > 1 {
 				p.add(path+".type", "unlinkAll must be the only operation")
+			}
+			if o.From != "" || o.To != "" {
+				p.add(path+".type", "unlinkAll takes the menus of all users away, and has no from or to")
 			}
 			continue
 		default:

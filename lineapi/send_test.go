@@ -63,6 +63,9 @@ func TestRequestChecks(t *testing.T) {
 		"batch to nowhere":         {batch(lineapi.RichMenuOperation{Type: "link", From: menuID}), "operations[0].to"},
 		"batch twice from one":     {batch(operation, operation), "operations[1].from"},
 		"batch with all and more":  {batch(operation, lineapi.RichMenuOperation{Type: "unlinkAll"}), "operations[1].type"},
+		"batch with all of one":    {batch(lineapi.RichMenuOperation{Type: "unlinkAll", From: menuID}), "operations[0].type"},
+		"batch with all to one":    {batch(lineapi.RichMenuOperation{Type: "unlinkAll", To: menuID}), "operations[0].type"},
+		"batch that unlinks to":    {batch(lineapi.RichMenuOperation{Type: "unlink", From: menuID, To: menuID2}), "operations[0].to"},
 		"batch with a bad key":     {lineapi.RichMenuBatchRequest{Operations: []lineapi.RichMenuOperation{operation}, ResumeRequestKey: "a b"}, "resumeRequestKey"},
 		"batch with a long key":    {lineapi.RichMenuBatchRequest{Operations: []lineapi.RichMenuOperation{operation}, ResumeRequestKey: strings.Repeat("a", 101)}, "resumeRequestKey"},
 	} {

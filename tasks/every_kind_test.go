@@ -12,13 +12,14 @@ import (
 )
 
 const (
-	user     = "U4af4980629000000000000000000000a"
-	user2    = "U4af4980629000000000000000000000b"
-	group    = "C4af4980629000000000000000000000c"
-	room     = "R4af4980629000000000000000000000d"
-	richMenu = "richmenu-88c05ef6921ae53f8b58a25f3a65faf7"
-	retryKey = "123e4567-e89b-42d3-a456-426614174000"
-	unit     = "spring_sale"
+	user      = "U4af4980629000000000000000000000a"
+	user2     = "U4af4980629000000000000000000000b"
+	group     = "C4af4980629000000000000000000000c"
+	room      = "R4af4980629000000000000000000000d"
+	richMenu  = "richmenu-88c05ef6921ae53f8b58a25f3a65faf7"
+	richMenu2 = "richmenu-88c05ef6921ae53f8b58a25f3a65faf8"
+	retryKey  = "123e4567-e89b-42d3-a456-426614174000"
+	unit      = "spring_sale"
 )
 
 // everyTask is one task of every kind, with every field set.
@@ -39,6 +40,9 @@ var everyTask = []tasks.Task{
 	tasks.UnlinkRichMenu{UserID: user},
 	tasks.BulkLinkRichMenu{UserIDs: []string{user, user2}, RichMenuID: richMenu},
 	tasks.BulkUnlinkRichMenu{UserIDs: []string{user, user2}},
+	tasks.BatchRichMenu{Operations: []lineapi.RichMenuOperation{
+		{Type: "link", From: richMenu, To: richMenu2}, {Type: "unlink", From: richMenu2},
+	}},
 	tasks.PublishRichMenu{
 		Menu: menu, Image: []byte("\x89PNG\r\n\x1a\nand so on"), ImageType: "image/png", Alias: "home", Default: true,
 	},
@@ -108,7 +112,7 @@ func TestEveryKindIsListed(t *testing.T) {
 func TestCheckRefusesAnEmptyTask(t *testing.T) {
 	for _, task := range []tasks.Task{
 		tasks.Reply{}, tasks.Push{}, tasks.Multicast{}, tasks.Broadcast{}, tasks.Narrowcast{}, tasks.LinkRichMenu{},
-		tasks.UnlinkRichMenu{}, tasks.BulkLinkRichMenu{}, tasks.BulkUnlinkRichMenu{}, tasks.PublishRichMenu{},
+		tasks.UnlinkRichMenu{}, tasks.BulkLinkRichMenu{}, tasks.BulkUnlinkRichMenu{}, tasks.BatchRichMenu{}, tasks.PublishRichMenu{},
 		tasks.DeleteRichMenu{}, tasks.SetDefaultRichMenu{}, tasks.LeaveGroup{}, tasks.LeaveRoom{}, tasks.ShowLoading{},
 		tasks.MarkAsRead{}, tasks.Profile{}, tasks.GroupMemberProfile{}, tasks.RoomMemberProfile{}, tasks.GroupMembers{},
 		tasks.RoomMembers{}, tasks.LinkToken{},
@@ -129,6 +133,7 @@ func TestCheckLooksAtEveryPart(t *testing.T) {
 		"the user of a link":             tasks.LinkRichMenu{UserID: "all", RichMenuID: richMenu},
 		"the rich menu of a bulk link":   tasks.BulkLinkRichMenu{UserIDs: []string{user}},
 		"the users of a bulk link":       tasks.BulkLinkRichMenu{UserIDs: []string{group}, RichMenuID: richMenu},
+		"the operations of a batch":      tasks.BatchRichMenu{Operations: []lineapi.RichMenuOperation{{Type: "link", From: richMenu}}},
 		"the alias of a rich menu":       tasks.PublishRichMenu{Menu: menu, Image: publish.Image, ImageType: "image/png", Alias: "A b"},
 		"the image of a rich menu":       tasks.PublishRichMenu{Menu: menu, Image: publish.Image, ImageType: "image/jpeg"},
 		"the seconds of a loading":       tasks.ShowLoading{UserID: user, Seconds: 7},
@@ -173,6 +178,10 @@ func TestRequestCarriesEveryField(t *testing.T) {
 		case tasks.Broadcast:
 			assert.Equal(t, lineapi.BroadcastRequest{
 				Messages: messages, NotificationDisabled: true, RetryKey: retryKey,
+			}, task.Request(retryKey))
+		case tasks.BatchRichMenu:
+			assert.Equal(t, lineapi.RichMenuBatchRequest{
+				Operations: task.Operations, ResumeRequestKey: retryKey,
 			}, task.Request(retryKey))
 		case tasks.Narrowcast:
 			assert.Equal(t, lineapi.NarrowcastRequest{

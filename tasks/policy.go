@@ -35,7 +35,8 @@ const (
 
 // Horizon is how long an attempt whose answer was lost may be repeated. LINE remembers a retry key for 24 hours from the
 // first request (https://developers.line.biz/en/docs/messaging-api/retrying-api-request/); an hour is left for clocks
-// that differ and requests that are slow.
+// that differ and requests that are slow. The key of a rich menu batch, which LINE remembers for 14 days
+// (https://developers.line.biz/en/reference/messaging-api/#batch-control-rich-menus-of-users), is given up as early.
 const Horizon = 23 * time.Hour
 
 var kinds = map[Kind]kind{
@@ -75,6 +76,10 @@ var kinds = map[Kind]kind{
 	KindBulkUnlinkRichMenu: {
 		func() Task { return &BulkUnlinkRichMenu{} },
 		Policy{Endpoint: endpoint.UnlinkRichMenuIdFromUsers, Line: LineControl, CallTimeout: callTimeout},
+	},
+	KindBatchRichMenu: {
+		func() Task { return &BatchRichMenu{} },
+		Policy{Endpoint: endpoint.RichMenuBatch, Line: LineSlow, CallTimeout: callTimeout},
 	},
 	KindPublishRichMenu: {
 		func() Task { return &PublishRichMenu{} },

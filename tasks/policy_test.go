@@ -45,19 +45,23 @@ func TestWhatCostsQuota(t *testing.T) {
 	}, costs)
 }
 
-// The kinds with a retry key are those that may be repeated for as long as the horizon, which must end while LINE still
-// remembers the key (https://developers.line.biz/en/docs/messaging-api/retrying-api-request/).
+// The kinds with a key are those that may be repeated for as long as the horizon, which must end while LINE still
+// remembers the key: https://developers.line.biz/en/docs/messaging-api/retrying-api-request/, and for the resume key
+// https://developers.line.biz/en/reference/messaging-api/#batch-control-rich-menus-of-users.
 func TestKeyedKinds(t *testing.T) {
-	var keyed []tasks.Kind
+	keyed := map[endpoint.Class][]tasks.Kind{}
+	remembered := map[endpoint.Class]time.Duration{endpoint.RetryKey: 24 * time.Hour, endpoint.ResumeKey: 14 * 24 * time.Hour}
 	for _, k := range tasks.Kinds() {
-		if p, _ := tasks.PolicyOf(k); p.Endpoint.Class == endpoint.RetryKey {
-			keyed = append(keyed, k)
-			assert.Less(t, tasks.Horizon+p.CallTimeout, 24*time.Hour)
+		p, _ := tasks.PolicyOf(k)
+		if memory, ok := remembered[p.Endpoint.Class]; ok {
+			keyed[p.Endpoint.Class] = append(keyed[p.Endpoint.Class], k)
+			assert.Less(t, tasks.Horizon+p.CallTimeout, memory)
 		}
 	}
 	assert.ElementsMatch(t, []tasks.Kind{
 		tasks.KindPush, tasks.KindMulticast, tasks.KindBroadcast, tasks.KindNarrowcast,
-	}, keyed)
+	}, keyed[endpoint.RetryKey])
+	assert.Equal(t, []tasks.Kind{tasks.KindBatchRichMenu}, keyed[endpoint.ResumeKey])
 }
 
 func TestWhatNobodyWaitsForHasALifetime(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 
 // RetryKey is LINE's X-Line-Retry-Key for one request: the same for every attempt at it, another for every other request.
 // It is a SHA-256 over its arguments in the form of a version 4 UUID, the version that LINE is known to take. The body
-// isn't in it: a new version that writes the same message as other JSON must not make a second key.
+// isn't in it: a new version that writes the same message as other JSON must not make a second key. A rich menu batch
+// takes it as its resumeRequestKey.
 //
 // Part tells the requests of one task apart; it is empty where there is only one. Generation counts the keys that were
 // given up because LINE no longer remembers them.

@@ -56,6 +56,13 @@ func TestRoundTrip(t *testing.T) {
 			return tasks.BulkLinkRichMenu{texts.Draw(t, "users"), text.Draw(t, "menu")}
 		},
 		tasks.KindBulkUnlinkRichMenu: func(t *rapid.T) tasks.Task { return tasks.BulkUnlinkRichMenu{texts.Draw(t, "users")} },
+		tasks.KindBatchRichMenu: func(t *rapid.T) tasks.Task {
+			return tasks.BatchRichMenu{rapid.SliceOf(rapid.Custom(func(t *rapid.T) lineapi.RichMenuOperation {
+				return lineapi.RichMenuOperation{
+					Type: text.Draw(t, "type"), From: text.Draw(t, "from"), To: text.Draw(t, "to"),
+				}
+			})).Draw(t, "operations")}
+		},
 		tasks.KindPublishRichMenu: func(t *rapid.T) tasks.Task {
 			return tasks.PublishRichMenu{
 				must(lineapi.ParseRichMenu(raw.Draw(t, "menu"))), rapid.SliceOf(rapid.Byte()).Draw(t, "image"),

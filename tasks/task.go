@@ -36,6 +36,7 @@ const (
 	KindUnlinkRichMenu       Kind = "richmenu.unlink"
 	KindBulkLinkRichMenu     Kind = "richmenu.bulk-link"
 	KindBulkUnlinkRichMenu   Kind = "richmenu.bulk-unlink"
+	KindBatchRichMenu        Kind = "richmenu.batch"
 	KindPublishRichMenu      Kind = "richmenu.publish"
 	KindDeleteRichMenu       Kind = "richmenu.delete"
 	KindSetDefaultRichMenu   Kind = "richmenu.set-default"

@@ -39,6 +39,8 @@ func perform(ctx context.Context, j *job, begun record.Begun) answer {
 		a.receipt, a.err = c.BulkLinkRichMenu(ctx, t.UserIDs, t.RichMenuID)
 	case tasks.BulkUnlinkRichMenu:
 		a.receipt, a.err = c.BulkUnlinkRichMenu(ctx, t.UserIDs)
+	case tasks.BatchRichMenu:
+		a.receipt, a.err = c.RichMenuBatch(ctx, t.Request(j.retryKey(begun)))
 	case tasks.PublishRichMenu:
 		return publish(ctx, c, t, begun)
 	case tasks.DeleteRichMenu:

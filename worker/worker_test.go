@@ -113,6 +113,7 @@ func TestEveryKindIsPerformed(t *testing.T) {
 		{tasks.UnlinkRichMenu{UserID: user(1)}, ""},
 		{tasks.BulkLinkRichMenu{UserIDs: members, RichMenuID: menuID}, ""},
 		{tasks.BulkUnlinkRichMenu{UserIDs: members}, ""},
+		{tasks.BatchRichMenu{Operations: []lineapi.RichMenuOperation{{Type: "unlinkAll"}}}, ""},
 		{tasks.PublishRichMenu{Menu: menu, Image: image, ImageType: "image/png", Alias: "main", Default: true}, "richmenu-"},
 		{tasks.DeleteRichMenu{RichMenuID: deleted}, ""},
 		{tasks.SetDefaultRichMenu{RichMenuID: menuID}, ""},

@@ -34,6 +34,7 @@ func TestEveryCommandReachesLINE(t *testing.T) {
 	richMenu, err := richMenuID(published)
 	require.NoError(t, err)
 	message := file(t, "messages.json", texts(2))
+	operations := file(t, "operations.json", "\uFEFF"+`[{"type": "unlink", "from": "`+richMenu+`"}]`)
 
 	seen := map[tasks.Kind]bool{tasks.KindPublishRichMenu: true}
 	for _, test := range []struct {
@@ -51,6 +52,7 @@ func TestEveryCommandReachesLINE(t *testing.T) {
 		{"richmenu.unlink", "richmenu unlink --to " + user, ""},
 		{"richmenu.bulk-link", "richmenu bulk-link --to " + user + "," + other + " --menu " + richMenu, ""},
 		{"richmenu.bulk-unlink", "richmenu bulk-unlink --to " + user + " --to " + other, ""},
+		{"richmenu.batch", "richmenu batch --operations " + operations, ""},
 		{"richmenu.clear-default", "richmenu clear-default", ""},
 		{"richmenu.set-default", "richmenu set-default --menu " + richMenu, ""},
 		{"richmenu.delete", "richmenu delete --menu " + richMenu, ""},

@@ -187,7 +187,12 @@ func refusedHint(e *lineapi.Error) string {
 		return strings.Contains(e.Message, part) ||
 			slices.ContainsFunc(e.Details, func(d lineapi.Detail) bool { return strings.Contains(d.Message, part) })
 	}
+	inOperations := says("file of operations") ||
+		slices.ContainsFunc(e.Details, func(d lineapi.Detail) bool { return strings.HasPrefix(d.Property, "operations") })
 	switch {
+	case inOperations && !says("rich menu id"):
+		return `a batch is an array of 1 to 1000: [{"type":"link","from":"richmenu-…","to":"richmenu-…"}], ` +
+			`{"type":"unlink","from":"richmenu-…"}, or {"type":"unlinkAll"} alone`
 	case says("has no type"):
 		return `every message has a "type"; models of LINE's Go SDK get it only when they are marshalled by pointer: ` +
 			`json.Marshal(&message)`

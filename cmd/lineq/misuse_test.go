@@ -30,6 +30,9 @@ func TestBadInput(t *testing.T) {
 	malformed := file(t, "malformed.json", "{\n  \"type\": \"text\",\n  \"text\": \""+secretText)
 	large := file(t, "large.json", `{"type":"text","text":"`+strings.Repeat("x", 3<<20)+`"}`)
 	menu := file(t, "menu.json", `{"size":{"width":10,"height":270}}`)
+	batch := func(name, operations string) []string {
+		return []string{"richmenu", "batch", "--operations", file(t, name, operations)}
+	}
 	empty := file(t, "empty", "")
 	push := []string{"send", "push", "--to", user}
 
@@ -108,6 +111,35 @@ func TestBadInput(t *testing.T) {
 		"wrong menu": {
 			args: []string{"richmenu", "publish", "--object", menu, "--image", valid},
 			code: 2, says: "menu.json: ", hint: "developers.line.biz",
+		},
+		"no operations": {args: []string{"richmenu", "batch"}, code: 2, says: "--operations", hint: "lineq richmenu batch --help"},
+		"no operation": {
+			args: batch("batch.json", "[]"),
+			code: 2, says: "batch.json: refused before sending: operations Size must be between 1 and 1000", hint: "unlinkAll",
+		},
+		"a lone operation": {
+			args: batch("batch.json", `{"type":"unlinkAll"}`),
+			code: 2, says: "batch.json: the file of operations holds no JSON array", hint: "an array",
+		},
+		"malformed operations": {
+			stdin: "[\n{},,", args: []string{"richmenu", "batch", "--operations", "-"},
+			code: 2, says: "stdin: the file of operations is not JSON: line 2", hint: "an array",
+		},
+		"operation of an unknown type": {
+			args: batch("batch.json", `[{"type":"unlinkAl"}]`),
+			code: 2, says: "operations[0].type must be link, unlink or unlinkAll", hint: "unlinkAll",
+		},
+		"operation without to": {
+			args: batch("batch.json", `[{"type":"link","from":"`+noMenu+`"}]`),
+			code: 2, says: "operations[0].to is empty", hint: `"to":"richmenu-`,
+		},
+		"operation on no menu": {
+			args: batch("batch.json", `[{"type":"unlink","from":"main"}]`),
+			code: 2, says: "operations[0].from", hint: "publish",
+		},
+		"operations of three megabytes": {
+			args: batch("batch.json", strings.Repeat(" ", 3<<20)),
+			code: 2, says: "batch.json: is too large for LINE: at most 2097152 bytes", hint: "https",
 		},
 		"wrong seconds": {
 			args: []string{"chat", "loading", "--to", user, "--seconds", "7"},

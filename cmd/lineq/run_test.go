@@ -86,6 +86,8 @@ func TestComplete(t *testing.T) {
 		"worker --log-format ":     {"console", "json"},
 		"channel ":                 {"check", "hold", "list", "resume"},
 		"channel resume --reason ": {"auth", "operator", "quota"},
+		"richmenu b":               {"batch", "bulk-link", "bulk-unlink"},
+		"richmenu batch --op":      {"--operations"},
 		"completion ":              {"bash", "fish", "zsh"},
 		"--config x.yaml send m":   {"multicast"},
 		"richmenu publish --object x --": {

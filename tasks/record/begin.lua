@@ -63,7 +63,7 @@ local expired = deadline > 0 and now >= deadline
 if open ~= '' then
   -- What the record says of the last answer may be about another attempt than the one that is open.
   if ARGV[6] ~= '1' then return decide('unknown', 'unknown', 'no answer came, and a repeat could do harm') end
-  if past then return decide('unknown', 'unknown', 'no answer came while LINE remembered the retry key') end
+  if past then return decide('unknown', 'unknown', 'no answer came while a repeat was safe') end
   if expired then return decide('unknown', 'unknown', 'no answer came before the deadline') end
 elseif expired and (v[14] or '') ~= '' then
   return decide('unknown', 'unknown', 'an earlier attempt got no answer, and the deadline has passed')

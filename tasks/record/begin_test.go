@@ -130,7 +130,7 @@ func TestBegin(t *testing.T) {
 			d := s.begin().Decision
 			assert.Equal(s.t, tasks.OutcomeUnknown, d.Outcome)
 			assert.Equal(s.t, lineapi.Unknown, d.Reason)
-			assert.Equal(s.t, "no answer came while LINE remembered the retry key", d.Error)
+			assert.Equal(s.t, "no answer came while a repeat was safe", d.Error)
 			s.stands(tasks.OutcomeUnknown)
 		},
 		"the horizon counts from the first attempt under the key": func(s sheet) {

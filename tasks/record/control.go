@@ -30,13 +30,13 @@ var ErrSent = errors.New("LINE has accepted it already")
 var ErrUndecided = errors.New("it has no outcome yet")
 
 // Reopen takes the outcome off a task that is to run again. risky tells that LINE may do it a second time: its outcome
-// was unknown, and no retry key that LINE still remembers stands in the way.
+// was unknown, and no key stands in the way that LINE still remembers for certain.
 func (s *Store) Reopen(ctx context.Context, ref Ref, c endpoint.Class) (risky bool, err error) {
 	repeat := "doubles"
 	switch {
-	case c == endpoint.RetryKey:
+	case c == endpoint.RetryKey, c == endpoint.ResumeKey:
 		repeat = "keyed"
-	case c.Repeatable() && c != endpoint.ResumeKey: // a task keeps no resume key
+	case c.Repeatable():
 		repeat = "harmless"
 	}
 	v, err := reopenScript.Run(ctx, s.rdb, []string{ref.key()}, tasks.Horizon.Milliseconds(), repeat).Text()

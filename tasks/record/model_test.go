@@ -23,7 +23,7 @@ import (
 //   - an answer "accepted" that was heard makes it sent, for ever;
 //   - unknown stands only where an attempt's fate was never heard.
 //
-// It is assumed that LINE remembers a key for 24 hours from its first acceptance, and that a call reaches LINE less than
+// It is assumed that LINE remembers a retry key for 24 hours from its first acceptance and a resume key for 14 days, and that a call reaches LINE less than
 // an hour after its attempt was opened, however long its run is frozen: that hour is the horizon's margin.
 func TestOnce(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) {
@@ -61,7 +61,7 @@ type run struct {
 func checkOnce(t *rapid.T, rdb redis.UniversalClient) {
 	m := &model{
 		sheet: newSheet(t, rdb), class: rapid.SampledFrom([]endpoint.Class{
-			endpoint.RetryKey, endpoint.RetryKey, endpoint.NotRepeatable,
+			endpoint.RetryKey, endpoint.RetryKey, endpoint.ResumeKey, endpoint.NotRepeatable,
 		}).Draw(t, "class"),
 		acceptedAt: map[string]time.Duration{}, done: map[string]int{}, doubtful: map[string]bool{},
 	}
@@ -95,7 +95,7 @@ func (m *model) pick(t *rapid.T, wanted func(*run) bool) int {
 func (m *model) begin(t *rapid.T) {
 	i := m.pick(t, func(r *run) bool { return r == nil })
 	a := m.sheet.attempt()
-	a.Repeatable, a.Worker = m.class == endpoint.RetryKey, strconv.Itoa(i)
+	a.Repeatable, a.Worker = m.class.Repeatable(), strconv.Itoa(i)
 	b := m.sheet.beginAs(a)
 	if b.Verdict != record.Go {
 		return
@@ -130,12 +130,16 @@ func (m *model) accept(r *run) *record.Answer {
 		return m.lost() // the connection is long dead
 	}
 	key := strconv.Itoa(r.Generation)
-	if m.class != endpoint.RetryKey {
+	memory := 24 * time.Hour
+	switch m.class {
+	case endpoint.ResumeKey:
+		memory *= 14
+	case endpoint.NotRepeatable:
 		key = r.Token
 	}
 	a := accepted
-	if at, ok := m.acceptedAt[key]; ok && m.now-at < 24*time.Hour {
-		a.Replayed = true
+	if at, ok := m.acceptedAt[key]; ok && m.now-at < memory {
+		a.Replayed = m.class == endpoint.RetryKey // a batch that goes on is answered like the first
 		return &a
 	}
 	m.acceptedAt[key] = m.now
@@ -145,7 +149,7 @@ func (m *model) accept(r *run) *record.Answer {
 
 // lost is final where a repeat would do harm.
 func (m *model) lost() *record.Answer {
-	if m.class == endpoint.RetryKey {
+	if m.class.Repeatable() {
 		return &lost
 	}
 	return &lostFinal

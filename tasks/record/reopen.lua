@@ -1,7 +1,7 @@
 -- reopen takes the outcome off a task that is to run again.
 --
 -- KEYS[1] the record
--- ARGV    1 horizon, ms  2 what a repeat is: "keyed" (safe with LINE's retry key), "harmless", "doubles"
+-- ARGV    1 horizon, ms  2 what a repeat is: "keyed" (safe with LINE's retry or resume key), "harmless", "doubles"
 -- Returns "undecided", "sent" (refused), "safe" or "risky" (LINE may do it a second time)
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 's', 'a', 'o', 'b', 'w')

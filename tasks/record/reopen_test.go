@@ -94,6 +94,17 @@ func TestReopen(t *testing.T) {
 			s.pass(tasks.Horizon - time.Minute)
 			assert.Equal(s.t, 1, s.mustBegin().Generation)
 		},
+		"an unknown batch of rich menus": func(s sheet) {
+			s.end(s.mustBegin(), lostFinal)
+			s.pass(tasks.Horizon - time.Minute)
+			assert.False(s.t, s.reopen(endpoint.ResumeKey))
+			b := s.mustBegin()
+			assert.Zero(s.t, b.Generation, "its resume key")
+			s.end(b, lostFinal)
+			s.pass(2 * time.Minute)
+			assert.True(s.t, s.reopen(endpoint.ResumeKey), "LINE may remember it for 14 days; nobody here counts on that")
+			assert.Equal(s.t, 1, s.mustBegin().Generation)
+		},
 		"an attempt that is still out counts": func(s sheet) {
 			b := s.mustBegin()
 			s.cancel()
@@ -155,14 +166,15 @@ func TestReopen(t *testing.T) {
 			for class, risky := range map[endpoint.Class]bool{
 				endpoint.RetryKey: false, endpoint.Read: false, endpoint.Idempotent: false, endpoint.LastWins: false,
 				endpoint.AlreadyDone: false, endpoint.OneShot: true, endpoint.NotRepeatable: true, endpoint.Destructive: true,
-				endpoint.ResumeKey: true, "a class of tomorrow": true,
+				endpoint.ResumeKey: false, "a class of tomorrow": true,
 			} {
 				one := newSheet(s.t, s.rdb)
 				one.end(one.mustBegin(), lostFinal)
 				assert.Equal(s.t, risky, one.reopen(class), class)
 				b := one.mustBegin()
-				assert.Equal(s.t, class == endpoint.RetryKey, b.Open, class)
-				assert.Equal(s.t, class != endpoint.RetryKey, b.Generation == 1, class)
+				keyed := class == endpoint.RetryKey || class == endpoint.ResumeKey
+				assert.Equal(s.t, keyed, b.Open, class)
+				assert.Equal(s.t, !keyed, b.Generation == 1, class)
 			}
 		},
 	})
