@@ -303,6 +303,7 @@ func TestQuota(t *testing.T) {
 	assert.Equal(t, `[{"channel":"bank","limit":null,"used":0,"left":null},`+
 		`{"channel":"shop","limit":10,"used":4,"left":6}]`+"\n", o.stdout)
 	assert.Contains(t, o.stderr, "lineq: quota of the channel news: getMessageQuota: 401")
+	assert.Contains(t, o.stderr, "\n  hint: give this command and the worker a new one")
 
 	require.NoError(t, sim.SetQuota("1", linesim.Quota{Limit: 10, Used: 11}))
 	assert.Equal(t, `[{"channel":"shop","limit":10,"used":11,"left":0}]`+"\n", c.ok("quota", "--channel", "shop", "--json"))
