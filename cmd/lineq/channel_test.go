@@ -316,3 +316,33 @@ func TestQuota(t *testing.T) {
 	o = c.run("quota", "--channel", "nowhere")
 	assert.Equal(t, 2, o.code)
 }
+
+func TestSendOnAHeldChannel(t *testing.T) {
+	for name, test := range map[string]struct {
+		reason lineapi.Reason
+		args   []string
+		told   bool
+	}{
+		"push, no quota":    {lineapi.Quota, []string{"send", "push", "--to", user}, true},
+		"reply, no quota":   {lineapi.Quota, []string{"send", "reply", "--to", secretReply}, false},
+		"reply, token":      {lineapi.Auth, []string{"send", "reply", "--to", secretReply}, true},
+		"push, an operator": {channel.Operator, []string{"send", "push", "--to", user}, true},
+		"push, not held":    {"", []string{"send", "push", "--to", user}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, rdb := withMini(t)
+			require.NoError(t, channel.Register(t.Context(), rdb, "default"))
+			want := ""
+			if test.reason != "" {
+				hold(t, rdb, "default", channel.Hold{Reason: test.reason})
+			}
+			if test.told {
+				want = "note: the channel default is held (" + string(test.reason) +
+					"): the task waits until that is over; see lineq channel list\n"
+			}
+			o := c.run(append(test.args, "--text", secretText)...)
+			assert.Zero(t, o.code)
+			assert.Equal(t, want, o.stderr)
+		})
+	}
+}

@@ -130,7 +130,8 @@ func hintFor(err error) string {
 	case errors.As(err, &stored):
 		return "repeat it with --id " + stored.ID + ": the same ID is never sent twice"
 	case errors.As(err, &undecided):
-		return "see lineq task show " + undecided.result.ID + "; is a worker running?"
+		return "see lineq task show " + undecided.result.ID +
+			"; lineq channel list tells whether a worker runs, and whether the channel is held"
 	case errors.Is(err, errStrayArgument):
 		return "quote what has blanks, as in --text 'hello world'"
 	case errors.Is(err, errNoChannel):
