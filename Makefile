@@ -22,7 +22,7 @@ test: ## all tests, with the race detector; ends with a list of what was skipped
 	go run gotest.tools/gotestsum@v1.13.0 --format pkgname -- $(RACE) -shuffle=on -parallel 8 ./...
 
 .PHONY: chaos
-chaos: ## kill, freeze and cut everything while 200,000 sends flow; SEED=N repeats a run; needs redis-server
+chaos: ## kill, freeze and cut everything while 200,000 sends flow, in four minutes; SEED=N repeats a run; needs redis-server
 	go test -C cmd/lineq/chaos -count 1 -timeout 20m -run '^TestChaos$$' -chaos.full $(if $(SEED),-chaos.seed $(SEED))
 
 .PHONY: check

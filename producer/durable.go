@@ -28,8 +28,8 @@ import (
 // record of its end was lost. What has neither, such as a rich menu, may be done twice.
 //
 // Redis counts a replica as soon as it has the data in memory. Of several, Sentinel promotes the one that has the most of
-// those that it reaches; only who asks for all of them doesn't depend on which that is. The client must be a *redis.Client (Sentinel's failover
-// client is one) or a *redis.ClusterClient.
+// those that it reaches; only who asks for all of them doesn't depend on which that is. The client must be a *redis.Client
+// (Sentinel's failover client is one) or a *redis.ClusterClient.
 func Durable(replicas int, timeout time.Duration) Option {
 	return optionFunc(func(s *settings) { s.durable = &durability{replicas, timeout} })
 }

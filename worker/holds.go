@@ -48,17 +48,23 @@ func (h *heldChannels) of(name string, p tasks.Policy) (channel.Hold, bool) {
 	return channel.Hold{}, false
 }
 
-// set replaces what is known, and returns the channels that are held no more.
-func (h *heldChannels) set(all map[string][]channel.Hold) (over []string) {
+// set replaces what is known, and returns the channels that this worker didn't know to be held, and those that are held
+// no more.
+func (h *heldChannels) set(all map[string][]channel.Hold) (news, over []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for name := range all {
+		if len(h.byChannel[name]) == 0 {
+			news = append(news, name)
+		}
+	}
 	for name := range h.byChannel {
 		if len(all[name]) == 0 {
 			over = append(over, name)
 		}
 	}
 	h.byChannel = all
-	return over
+	return news, over
 }
 
 func (h *heldChannels) add(name string, hold channel.Hold) {
@@ -156,7 +162,14 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	if err != nil {
 		return err
 	}
-	for _, name := range w.holds.set(held) {
+	news, over := w.holds.set(held)
+	for _, name := range news {
+		// Somebody else held it, or it was held before this worker started: whoever reads its log wonders why nothing goes.
+		h := held[name][0]
+		w.log.Info("channel is held", zap.String("channel", name), zap.String("reason", string(h.Reason)),
+			zap.Time("since", h.Since), zap.String("by", h.By), zap.String("note", h.Note))
+	}
+	for _, name := range over {
 		again[name] = time.Now().Add(wakeAgainAfter)
 		w.log.Info("channel goes on", zap.String("channel", name))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
@@ -108,6 +109,38 @@ func TestARefusedTokenHoldsItsChannelAlone(t *testing.T) {
 			require.Equal(t, 1, s.line.Ledger().Count(user(i)))
 		}
 	})
+}
+
+func TestAWorkerTellsThatAChannelIsHeld(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	hold := channel.Hold{Reason: channel.Operator, By: "kim@office", Note: "wrong price"}
+	_, err := channel.Put(t.Context(), s.rdb, tasks.DefaultChannel, hold)
+	require.NoError(t, err)
+	// told waits for the nth line about it, and for no more than n.
+	told := func(n int) map[string]any {
+		t.Helper()
+		lines := func() []observer.LoggedEntry { return s.logs.FilterMessage("channel is held").All() }
+		require.Eventually(t, func() bool { return len(lines()) >= n }, time.Minute, 5*time.Millisecond)
+		require.Len(t, lines(), n)
+		return lines()[n-1].ContextMap()
+	}
+	stop := s.work(t)
+	line := told(1)
+	assert.Equal(t, tasks.DefaultChannel, line["channel"])
+	assert.Equal(t, string(channel.Operator), line["reason"])
+	assert.Equal(t, hold.By, line["by"])
+	assert.Equal(t, hold.Note, line["note"])
+
+	_, err = channel.Lift(t.Context(), s.rdb, tasks.DefaultChannel, channel.Operator)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.logs.FilterMessage("channel goes on").Len() == 1 },
+		time.Minute, 5*time.Millisecond)
+	_, err = channel.Put(t.Context(), s.rdb, tasks.DefaultChannel, hold)
+	require.NoError(t, err)
+	told(2)
+	stop()
+	told(2)
 }
 
 func TestATokenThatRenewsItselfIsRenewed(t *testing.T) {

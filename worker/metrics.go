@@ -16,12 +16,13 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	waits    *prometheus.HistogramVec
 	held     *prometheus.GaugeVec
+	shown    map[[2]string]bool // the labels that held has, for setHolds, which one goroutine calls at a time
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lineq_requests_total", Help: "Requests to LINE, by LINE's operation and its status, or why there is none.",
+			Name: "lineq_requests_total", Help: "Requests to LINE, by LINE's operation; code is ok, LINE's status, or the reason why there is none.",
 		}, []string{"channel", "operation", "code"}),
 		waits: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lineq_permit_wait_seconds", Help: "How long tasks waited in a worker for their turn within LINE's limits.",
@@ -57,11 +58,20 @@ func (m *metrics) waited(name string, e endpoint.Endpoint, d time.Duration) {
 	m.waits.WithLabelValues(name, e.Operation).Observe(d.Seconds())
 }
 
+// setHolds shows these holds and no others. One that goes on is there at every moment: a scrape in between must not
+// resolve an alarm.
 func (m *metrics) setHolds(all map[string][]channel.Hold) {
-	m.held.Reset()
+	shown := map[[2]string]bool{}
 	for name, holds := range all {
 		for _, h := range holds {
 			m.held.WithLabelValues(name, string(h.Reason)).Set(1)
+			shown[[2]string{name, string(h.Reason)}] = true
 		}
 	}
+	for labels := range m.shown {
+		if !shown[labels] {
+			m.held.DeleteLabelValues(labels[:]...)
+		}
+	}
+	m.shown = shown
 }

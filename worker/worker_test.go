@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -325,9 +327,14 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 	s := onMini(t)
 	require.NoError(t, s.line.AddUser(linesim.User{ID: user(9), State: linesim.Unknown}))
 	require.NoError(t, s.line.SetFaults([]linesim.Fault{{Kind: linesim.FaultAccept500, Count: 1}}))
-	s.work(t)
+	registry := prometheus.NewRegistry()
+	s.work(t, s.with(t, "shop", "revoked-token-of-shop"), func(cfg *worker.Config) { cfg.Metrics = registry })
 	s.wait(t, s.push(t, user(1)))
 	s.wait(t, s.push(t, user(9)))
+	s.push(t, user(7), producer.Channel("shop"))
+	hold := s.holds(t, "shop", lineapi.Auth)
+	require.Eventually(t, func() bool { return testutil.CollectAndCount(registry, "lineq_channel_held") == 1 },
+		time.Minute, 5*time.Millisecond)
 	const replyToken = "reply-token-nobody-may-log"
 	ticket, err := s.q.Reply(t.Context(), replyToken, lineapi.Text(secretText))
 	require.NoError(t, err)
@@ -335,7 +342,9 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 	assert.Equal(t, "Invalid reply token", r.Error)
 	s.nothingIsLeft(t, ticket)
 
-	secrets := []string{secretText, replyToken, linesim.DefaultChannel.Token, user(1), user(9)}
+	secrets := []string{
+		secretText, replyToken, linesim.DefaultChannel.Token, "revoked-token-of-shop", user(1), user(7), user(9),
+	}
 	outcomes := 0
 	for _, e := range s.logs.All() {
 		if e.ContextMap()["outcome"] != nil {
@@ -355,8 +364,13 @@ func TestNothingSecretIsLoggedOrNamed(t *testing.T) {
 	require.NoError(t, err)
 	text, err := json.Marshal(lines)
 	require.NoError(t, err)
+	metrics, err := registry.Gather()
+	require.NoError(t, err)
+	require.NotEmpty(t, metrics)
 	for _, secret := range secrets {
 		assert.NotContains(t, string(text), secret)
+		assert.NotContains(t, fmt.Sprint(hold), secret, "a hold")
+		assert.NotContains(t, fmt.Sprint(metrics), secret, "metrics")
 	}
 }
 

@@ -303,6 +303,7 @@ func TestQuota(t *testing.T) {
 	assert.Equal(t, `[{"channel":"bank","limit":null,"used":0,"left":null},`+
 		`{"channel":"shop","limit":10,"used":4,"left":6}]`+"\n", o.stdout)
 	assert.Contains(t, o.stderr, "lineq: quota of the channel news: getMessageQuota: 401")
+	assert.Contains(t, o.stderr, "\n  hint: give this command and the worker a new one")
 
 	require.NoError(t, sim.SetQuota("1", linesim.Quota{Limit: 10, Used: 11}))
 	assert.Equal(t, `[{"channel":"shop","limit":10,"used":11,"left":0}]`+"\n", c.ok("quota", "--channel", "shop", "--json"))
@@ -314,4 +315,34 @@ func TestQuota(t *testing.T) {
 	assert.Empty(t, o.stdout)
 	o = c.run("quota", "--channel", "nowhere")
 	assert.Equal(t, 2, o.code)
+}
+
+func TestSendOnAHeldChannel(t *testing.T) {
+	for name, test := range map[string]struct {
+		reason lineapi.Reason
+		args   []string
+		told   bool
+	}{
+		"push, no quota":    {lineapi.Quota, []string{"send", "push", "--to", user}, true},
+		"reply, no quota":   {lineapi.Quota, []string{"send", "reply", "--to", secretReply}, false},
+		"reply, token":      {lineapi.Auth, []string{"send", "reply", "--to", secretReply}, true},
+		"push, an operator": {channel.Operator, []string{"send", "push", "--to", user}, true},
+		"push, not held":    {"", []string{"send", "push", "--to", user}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, rdb := withMini(t)
+			require.NoError(t, channel.Register(t.Context(), rdb, "default"))
+			want := ""
+			if test.reason != "" {
+				hold(t, rdb, "default", channel.Hold{Reason: test.reason})
+			}
+			if test.told {
+				want = "note: the channel default is held (" + string(test.reason) +
+					"): the task waits until that is over; see lineq channel list\n"
+			}
+			o := c.run(append(test.args, "--text", secretText)...)
+			assert.Zero(t, o.code)
+			assert.Equal(t, want, o.stderr)
+		})
+	}
 }

@@ -91,7 +91,7 @@ func TestDemoSummary(t *testing.T) {
 }
 
 func simulated(t *testing.T, sim *linesim.Simulator) (*simulatorServer, *lineapi.Client) {
-	l, err := listen("127.0.0.1:0")
+	l, err := listen("--addr", "127.0.0.1:0")
 	require.NoError(t, err)
 	url := "http://" + l.Addr().String()
 	client, err := lineapi.New(lineapi.Config{

@@ -92,6 +92,9 @@ func (f enqueueFlags) enqueue(ctx context.Context, a *app, options []producer.Op
 	if err := a.checkServed(ctx, rdb, f.Channel); err != nil {
 		return err
 	}
+	if err := a.tellHold(ctx, rdb, f.Channel, all[0].Kind()); err != nil {
+		return err
+	}
 	q, err := producer.New(producer.Config{Redis: rdb, Channel: f.Channel})
 	if err != nil {
 		return err
@@ -207,6 +210,25 @@ func (a *app) checkServed(ctx context.Context, rdb redis.UniversalClient, name s
 		a.note("no worker has run on this Redis yet; the task waits for one that has the channel %q", name)
 	case !slices.Contains(known, name):
 		return misuse(&unknownChannelError{name, known})
+	}
+	return nil
+}
+
+// tellHold tells of the hold that a task of this kind waits for.
+func (a *app) tellHold(ctx context.Context, rdb redis.UniversalClient, name string, k tasks.Kind) error {
+	p, err := tasks.PolicyOf(k)
+	if err != nil {
+		return err
+	}
+	holds, err := channel.Holds(ctx, rdb, name)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds[name] {
+		if h.Covers(p) {
+			a.note("the channel %s is held (%s): the task waits until that is over; see lineq channel list", name, h.Reason)
+			return nil
+		}
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func TestWaitFails(t *testing.T) {
 			"--wait", "--timeout", "1ms", "--json")
 		assert.Equal(t, 1, o.code)
 		assert.Contains(t, o.stderr, "lineq: task slow is not decided yet")
-		assert.Contains(t, o.stderr, "hint: see lineq task show slow")
+		assert.Contains(t, o.stderr, "hint: see lineq task show slow; lineq channel list")
 		assert.Empty(t, document[tasks.Result](t, o.stdout).Outcome)
 	})
 }

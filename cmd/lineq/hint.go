@@ -124,13 +124,14 @@ func hintFor(err error) string {
 	case errors.As(err, &noToken):
 		return "there is one for " + strings.Join(noToken.have, ", ") + "; --config names a file with more channels"
 	case errors.As(err, &unchecked) && len(unchecked.refused) > 0:
-		return "give this command and the worker a new one, from https://developers.line.biz/console/"
+		return tokenHint
 	case errors.As(err, &down):
 		return redisHint(down.err)
 	case errors.As(err, &stored):
 		return "repeat it with --id " + stored.ID + ": the same ID is never sent twice"
 	case errors.As(err, &undecided):
-		return "see lineq task show " + undecided.result.ID + "; is a worker running?"
+		return "see lineq task show " + undecided.result.ID +
+			"; lineq channel list tells whether a worker runs, and whether the channel is held"
 	case errors.Is(err, errStrayArgument):
 		return "quote what has blanks, as in --text 'hello world'"
 	case errors.Is(err, errNoChannel):
@@ -152,7 +153,7 @@ func hintFor(err error) string {
 	case errors.Is(err, errFault):
 		return "kinds are refuse, cut, edge_html, accept_500 and accept_cut, as refuse=0.05, and delay=0.1:2s"
 	case errors.Is(err, syscall.EADDRINUSE):
-		return "is it running already? --addr 127.0.0.1:0 takes a free port"
+		return "is it running already? 127.0.0.1:0 takes a free port"
 	case errors.Is(err, errNoText):
 		return `--text hello, or --message FILE with {"type":"text","text":"hello"}; --message - reads stdin`
 	case errors.Is(err, errTooLarge):
@@ -173,6 +174,8 @@ func hintFor(err error) string {
 		return "to send the message once more, enqueue it under another --id"
 	case errors.Is(err, tasks.ErrUnknownKind), errors.Is(err, tasks.ErrNewerVersion):
 		return "a newer lineq has written it: update this one"
+	case errors.As(err, &refused) && refused.Reason == lineapi.Auth && !refused.Unsent:
+		return tokenHint
 	case errors.As(err, &refused) && refused.Unsent:
 		return refusedHint(refused)
 	case errors.As(err, &wrong) && wrong.command != "":
@@ -180,6 +183,8 @@ func hintFor(err error) string {
 	}
 	return ""
 }
+
+const tokenHint = "give this command and the worker a new one, from https://developers.line.biz/console/"
 
 // refusedHint goes by what the checks of lineapi say, as they have no types; TestBadInput keeps the two together.
 func refusedHint(e *lineapi.Error) string {

@@ -52,7 +52,7 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 		}
 	}()
 
-	listener, err := listen(l.addr)
+	listener, err := listen("--addr", l.addr)
 	if err != nil {
 		return err
 	}

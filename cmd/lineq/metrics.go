@@ -1,15 +1,13 @@
 package main
 
 import (
-	"errors"
-	"net"
 	"net/http"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 )
 
 // metricsFlag says where a process that stays up shows its metrics.
@@ -17,20 +15,19 @@ type metricsFlag struct {
 	MetricsAddr string `placeholder:"ADDR" help:"Serve Prometheus metrics at /metrics on this address."`
 }
 
-// serve shows the metrics of the registry that it returns until stop is called. Without an address nothing is served.
-func (f metricsFlag) serve() (registry *prometheus.Registry, stop func(), err error) {
+// serve shows the metrics of the registry that it returns until stop is called, and logs where. Without an address nothing
+// is served.
+func (f metricsFlag) serve(log *zap.Logger) (registry *prometheus.Registry, stop func(), err error) {
 	registry = prometheus.NewRegistry()
 	if f.MetricsAddr == "" {
 		return registry, func() {}, nil
 	}
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	l, err := net.Listen("tcp", f.MetricsAddr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	l, err := listen("--metrics-addr", f.MetricsAddr)
+	if err != nil {
 		return nil, nil, err
-	case err != nil:
-		return nil, nil, misusef("--metrics-addr: %w", err)
 	}
+	log.Info("metrics", zap.String("url", "http://"+l.Addr().String()+"/metrics"))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}

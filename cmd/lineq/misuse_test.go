@@ -261,6 +261,16 @@ func TestBadInput(t *testing.T) {
 			args: []string{"simulate", "--addr", taken.Addr().String()},
 			code: 1, says: "address already in use", hint: "free port",
 		},
+		"worker: metrics address in use": {
+			env:  map[string]string{"LINE_CHANNEL_ACCESS_TOKEN": secretToken},
+			args: []string{"worker", "--metrics-addr", taken.Addr().String()},
+			code: 1, says: "--metrics-addr: listen tcp " + taken.Addr().String(), hint: "free port",
+		},
+		"worker: metrics address without a port": {
+			env:  map[string]string{"LINE_CHANNEL_ACCESS_TOKEN": secretToken},
+			args: []string{"worker", "--metrics-addr", "localhost"},
+			code: 2, says: "--metrics-addr: listen tcp: address localhost: missing port", hint: "lineq worker --help",
+		},
 		"dev: no port": {
 			args: []string{"dev", "--addr", "localhost"},
 			code: 2, says: "missing port", hint: "lineq dev --help",

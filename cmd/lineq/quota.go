@@ -21,7 +21,7 @@ func (quotaCommand) Help() string {
 	return `Examples:
 
     LINE_CHANNEL_ACCESS_TOKEN=… lineq quota
-    lineq quota --config lineq.yaml --channel shop --json | jq .[].left
+    lineq quota --config lineq.yaml --channel shop --json | jq '.[].left'
 
 LINE counts one message for each person reached, in this month, LINE's console included; replies are free. What is used is
 LINE's approximate figure.

@@ -57,7 +57,7 @@ func (sendPush) Help() string {
 
     lineq send push --to U… --text 'Your order has shipped.'
     lineq send push --to U… --message order.json --id order-4711 --wait --json
-    jq .messages[0] event.json | lineq send push --to C… --message -
+    jq '.messages[0]' event.json | lineq send push --to C… --message -
     lineq send push --to U… --text 'Good morning' --at '2026-12-24 08:00'
 
 Several --to make several tasks. With --id the command can be repeated: what was enqueued once isn't sent twice.`

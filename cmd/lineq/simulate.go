@@ -43,7 +43,7 @@ func (c simulateCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(c.Addr)
+	listener, err := listen("--addr", c.Addr)
 	if err != nil {
 		return err
 	}
@@ -112,14 +112,14 @@ func parseFault(text string) (linesim.Fault, error) {
 	return f, nil
 }
 
-// listen takes a TCP address.
-func listen(addr string) (net.Listener, error) {
+// listen takes the TCP address that a flag gives.
+func listen(flag, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("--addr: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	case err != nil:
-		return nil, misuse(fmt.Errorf("--addr: %w", err))
+		return nil, misusef("%s: %w", flag, err)
 	}
 	return l, nil
 }

@@ -132,7 +132,7 @@ func (taskList) Help() string {
 	return `Examples:
 
     lineq task list
-    lineq task list --channel shop --state scheduled --json | jq -r .[].id
+    lineq task list --channel shop --state scheduled --json | jq -r '.[].id'
 
 What was decided is in no queue any more: lineq log shows that.`
 }

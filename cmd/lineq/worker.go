@@ -74,7 +74,8 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	registry, stop, err := c.serve()
+	log := c.logger(a.stderr)
+	registry, stop, err := c.serve(log)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,6 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
-	log := c.logger(a.stderr)
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},

@@ -13,9 +13,9 @@ import (
 // insistPause is how long insist waits between two tries. The client's own have come before, so it need not grow.
 const insistPause = 500 * time.Millisecond
 
-// insist runs a script of a worker until Redis answers or ctx ends, where ctx has a deadline. The client's own tries don't do: go-redis gives up at
-// once when a new connection hangs. What is open at LINE must be closed, and an attempt that was opened without anybody
-// hearing of it would end a reply as unknown. Both scripts know a repeat by its token.
+// insist runs a script of a worker until Redis answers or ctx ends, where ctx has a deadline. The client's own tries
+// don't do: go-redis gives up at once when a new connection hangs. What is open at LINE must be closed, and an attempt
+// that was opened without anybody hearing of it would end a reply as unknown. Both scripts know a repeat by its token.
 func (s *Store) insist(ctx context.Context, script *redis.Script, key string, args ...any) ([]string, error) {
 	for {
 		v, err := script.Run(ctx, s.rdb, []string{key}, args...).StringSlice()

@@ -23,8 +23,9 @@ import (
 //   - an answer "accepted" that was heard makes it sent, for ever;
 //   - unknown stands only where an attempt's fate was never heard.
 //
-// It is assumed that LINE remembers a retry key for 24 hours from its first acceptance and a resume key for 14 days, and that a call reaches LINE less than
-// an hour after its attempt was opened, however long its run is frozen: that hour is the horizon's margin.
+// It is assumed that LINE remembers a retry key for 24 hours from its first acceptance and a resume key for 14 days, and
+// that a call reaches LINE less than an hour after its attempt was opened, however long its run is frozen: that hour is
+// the horizon's margin.
 func TestOnce(t *testing.T) {
 	t.Run("miniredis", func(t *testing.T) {
 		_, rdb := redistest.Mini(t)
