@@ -78,6 +78,9 @@ func (w *Worker) hold(j *job) error {
 	if h, held := w.holds.of(j.Channel, j.policy); held {
 		return &postponed{delay: w.heldFor(j, h), reason: "the channel is held: " + string(h.Reason)}
 	}
+	if w.aside.stands(j.Channel) {
+		return &postponed{delay: asideDelay, reason: "LINE refuses this worker's token; another's works"}
+	}
 	if wait := w.recipients.wait(j, time.Now()); wait > 0 {
 		return &postponed{delay: wait, reason: "LINE takes no more for this recipient just now"}
 	}
@@ -101,7 +104,7 @@ func (w *Worker) heldFor(j *job, h channel.Hold) time.Duration {
 
 // putOnHold holds a channel, for all workers. The first one to do it tells of it.
 func (w *Worker) putOnHold(ctx context.Context, name string, h channel.Hold) {
-	h.By = "worker " + w.id
+	h.By = w.signature()
 	fresh, err := channel.Put(ctx, w.cfg.Redis, name, h)
 	if err != nil {
 		w.log.Warn("can't hold a channel", zap.String("channel", name), zap.Error(err))
@@ -136,6 +139,7 @@ func (w *Worker) watchHolds(ctx context.Context, again map[string]time.Time) {
 		if err := w.attend(ctx, false, again); err != nil && ctx.Err() == nil {
 			w.log.Debug("can't look at the holds", zap.Error(err))
 		}
+		w.lookWhetherAside(ctx)
 	}
 }
 
@@ -213,11 +217,17 @@ func (w *Worker) wakeShared(ctx context.Context, name string) error {
 	return nil
 }
 
-// checkHold asks LINE whether a hold is still needed, in one of all workers.
+// signature is how a worker signs its holds.
+func (w *Worker) signature() string { return "worker " + w.id }
+
+// checkHold asks LINE whether a hold is still needed, in one of all workers; when another's token was refused, at once.
 func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, started bool) {
 	every, check := authCheckEvery, w.tokenWorks
+	another := false // worker's refusal says nothing about the token here
 	switch h.Reason {
 	case lineapi.Auth:
+		another = h.By != w.signature() && !w.asked[name].Equal(h.Since)
+		w.asked[name] = h.Since
 	case lineapi.Quota:
 		every, check = quotaCheckEvery, w.quotaHasRoom
 		if !h.Until.IsZero() {
@@ -227,7 +237,7 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, sta
 		return // an operator's
 	}
 	claimed, err := channel.Claim(ctx, w.cfg.Redis, name, "check "+string(h.Reason), every)
-	if err != nil || !claimed && !started {
+	if err != nil || !claimed && !started && !another {
 		return
 	}
 	w.checks.Go(func() {
@@ -235,6 +245,12 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, sta
 		defer cancel()
 		if !check(ctx, w.clients[name]) {
 			return
+		}
+		if h.Reason == lineapi.Auth {
+			// Before the worker that was refused goes on, it shall know.
+			if err := channel.TokenWorks(ctx, w.cfg.Redis, name, w.id); err != nil {
+				w.log.Debug("can't say that a token works", zap.String("channel", name), zap.Error(err))
+			}
 		}
 		if _, err := channel.Lift(ctx, w.cfg.Redis, name, h.Reason); err != nil {
 			w.log.Debug("can't lift a hold", zap.String("channel", name), zap.Error(err))

@@ -54,9 +54,13 @@ func (w *Worker) react(ctx context.Context, j *job, a answer, reason lineapi.Rea
 // way with the old token come back in that time.
 const renewalTime = 10 * time.Second
 
-// refusedToken holds the channel, unless another token may do.
+// refusedToken holds the channel, unless another token may do: the next one of a source that renews it, or that of another
+// worker.
 func (w *Worker) refusedToken(ctx context.Context, j *job, a answer, e *lineapi.Error) {
 	if a.renewable && !e.Unsent && w.tokens.refusedFor(j.Channel, time.Now()) < renewalTime {
+		return
+	}
+	if w.standAside(ctx, j.Channel) {
 		return
 	}
 	w.putOnHold(ctx, j.Channel, channel.Hold{Reason: lineapi.Auth, Note: explain(a.err)})
