@@ -23,7 +23,8 @@ const (
 	holdsEvery = time.Second
 	// heldDelay is how long a task in a shared queue is put off, unless it is woken before.
 	heldDelay = time.Hour
-	// wakeAgainAfter is for tasks that a worker was just putting off when the hold was lifted.
+	// wakeAgainAfter is for what a worker was just doing when the hold was lifted: putting tasks off, or pausing queues that
+	// another worker had resumed already.
 	wakeAgainAfter = 3 * time.Second
 	// authCheckEvery and quotaCheckEvery are how often one of all workers asks LINE whether a hold is still needed.
 	authCheckEvery  = 30 * time.Second
@@ -160,6 +161,15 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	if err != nil {
 		return err
 	}
+	for name := range w.cfg.Channels {
+		if !started || len(held[name]) > 0 {
+			continue
+		}
+		// A worker may have died that had paused its queues when others had resumed them already.
+		if err := resumeQueues(ctx, w.cfg.Redis, name); err != nil {
+			return err
+		}
+	}
 	for _, name := range w.holds.set(held) {
 		again[name] = time.Now().Add(wakeAgainAfter)
 		w.log.Info("channel goes on", zap.String("channel", name))
@@ -169,10 +179,10 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 		if time.Now().Before(at) || len(held[name]) > 0 {
 			continue
 		}
-		delete(again, name)
-		if err := w.wakeShared(ctx, name); err != nil {
+		if err := w.rouse(ctx, name); err != nil {
 			return err
 		}
+		delete(again, name)
 	}
 	for _, name := range ours {
 		if len(held[name]) == 0 {
@@ -190,8 +200,16 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	return nil
 }
 
-// wake lets a channel's tasks go on.
+// wake lets a channel's tasks go on, and tells that it has been done.
 func (w *Worker) wake(ctx context.Context, name string) error {
+	if err := w.rouse(ctx, name); err != nil {
+		return err
+	}
+	return channel.Woken(ctx, w.cfg.Redis, name)
+}
+
+// rouse lets a channel's tasks go on. Of a channel that has just been held again it undoes the pause, until the next look.
+func (w *Worker) rouse(ctx context.Context, name string) error {
 	if err := resumeQueues(ctx, w.cfg.Redis, name); err != nil {
 		return err
 	}
@@ -201,7 +219,7 @@ func (w *Worker) wake(ctx context.Context, name string) error {
 	for _, q := range ownQueues(name) {
 		w.bells.ring(q)
 	}
-	return channel.Woken(ctx, w.cfg.Redis, name)
+	return nil
 }
 
 // wakeShared makes a channel's tasks due that were put off in the shared queues.
