@@ -172,7 +172,7 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 }
 
 // sweep starts the servers of queues that have work or will have it soon, and stops those of queues that have had none
-// for a while.
+// for a while, or that this worker leaves to others.
 func (f *fleet) sweep(ctx context.Context) error {
 	queues, err := f.w.cfg.Redis.SMembers(ctx, asynqQueues).Result()
 	if err != nil {
@@ -195,6 +195,10 @@ func (f *fleet) sweep(ctx context.Context) error {
 				f.foreign[q] = true
 				f.w.log.Warn("tasks wait for a channel that this worker doesn't have",
 					zap.String("channel", name), zap.String("queue", q))
+			}
+		case f.w.aside.stands(name):
+			if c != nil {
+				f.halt(q)
 			}
 		case busy && c == nil:
 			if err := f.start(q, line); err != nil {

@@ -41,6 +41,9 @@ func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
 		if err != nil {
 			return err
 		}
+		if err := w.hold(j); err != nil {
+			return err // it was held while it waited for its turn
+		}
 		begun, err := w.begin(ctx, j)
 		if err != nil || begun == nil {
 			return err

@@ -23,7 +23,8 @@ const (
 	holdsEvery = time.Second
 	// heldDelay is how long a task in a shared queue is put off, unless it is woken before.
 	heldDelay = time.Hour
-	// wakeAgainAfter is for tasks that a worker was just putting off when the hold was lifted.
+	// wakeAgainAfter is for what a worker was just doing when the hold was lifted: putting tasks off, or pausing queues that
+	// another worker had resumed already.
 	wakeAgainAfter = 3 * time.Second
 	// authCheckEvery and quotaCheckEvery are how often one of all workers asks LINE whether a hold is still needed.
 	authCheckEvery  = 30 * time.Second
@@ -84,6 +85,9 @@ func (w *Worker) hold(j *job) error {
 	if h, held := w.holds.of(j.Channel, j.policy); held {
 		return &postponed{delay: w.heldFor(j, h), reason: "the channel is held: " + string(h.Reason)}
 	}
+	if w.aside.stands(j.Channel) {
+		return &postponed{delay: asideDelay, reason: "LINE refuses this worker's token; another's works"}
+	}
 	if wait := w.recipients.wait(j, time.Now()); wait > 0 {
 		return &postponed{delay: wait, reason: "LINE takes no more for this recipient just now"}
 	}
@@ -107,7 +111,7 @@ func (w *Worker) heldFor(j *job, h channel.Hold) time.Duration {
 
 // putOnHold holds a channel, for all workers. The first one to do it tells of it.
 func (w *Worker) putOnHold(ctx context.Context, name string, h channel.Hold) {
-	h.By = "worker " + w.id
+	h.By = w.signature()
 	fresh, err := channel.Put(ctx, w.cfg.Redis, name, h)
 	if err != nil {
 		w.log.Warn("can't hold a channel", zap.String("channel", name), zap.Error(err))
@@ -142,6 +146,7 @@ func (w *Worker) watchHolds(ctx context.Context, again map[string]time.Time) {
 		if err := w.attend(ctx, false, again); err != nil && ctx.Err() == nil {
 			w.log.Debug("can't look at the holds", zap.Error(err))
 		}
+		w.lookWhetherAside(ctx)
 	}
 }
 
@@ -162,6 +167,15 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	if err != nil {
 		return err
 	}
+	for name := range w.cfg.Channels {
+		if !started || len(held[name]) > 0 {
+			continue
+		}
+		// A worker may have died that had paused its queues when others had resumed them already.
+		if err := resumeQueues(ctx, w.cfg.Redis, name); err != nil {
+			return err
+		}
+	}
 	news, over := w.holds.set(held)
 	for _, name := range news {
 		// Somebody else held it, or it was held before this worker started: whoever reads its log wonders why nothing goes.
@@ -178,10 +192,10 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 		if time.Now().Before(at) || len(held[name]) > 0 {
 			continue
 		}
-		delete(again, name)
-		if err := w.wakeShared(ctx, name); err != nil {
+		if err := w.rouse(ctx, name); err != nil {
 			return err
 		}
+		delete(again, name)
 	}
 	for _, name := range ours {
 		if len(held[name]) == 0 {
@@ -199,8 +213,16 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	return nil
 }
 
-// wake lets a channel's tasks go on.
+// wake lets a channel's tasks go on, and tells that it has been done.
 func (w *Worker) wake(ctx context.Context, name string) error {
+	if err := w.rouse(ctx, name); err != nil {
+		return err
+	}
+	return channel.Woken(ctx, w.cfg.Redis, name)
+}
+
+// rouse lets a channel's tasks go on. Of a channel that has just been held again it undoes the pause, until the next look.
+func (w *Worker) rouse(ctx context.Context, name string) error {
 	if err := resumeQueues(ctx, w.cfg.Redis, name); err != nil {
 		return err
 	}
@@ -210,7 +232,7 @@ func (w *Worker) wake(ctx context.Context, name string) error {
 	for _, q := range ownQueues(name) {
 		w.bells.ring(q)
 	}
-	return channel.Woken(ctx, w.cfg.Redis, name)
+	return nil
 }
 
 // wakeShared makes a channel's tasks due that were put off in the shared queues.
@@ -226,11 +248,17 @@ func (w *Worker) wakeShared(ctx context.Context, name string) error {
 	return nil
 }
 
-// checkHold asks LINE whether a hold is still needed, in one of all workers.
+// signature is how a worker signs its holds.
+func (w *Worker) signature() string { return "worker " + w.id }
+
+// checkHold asks LINE whether a hold is still needed, in one of all workers; when another's token was refused, at once.
 func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, started bool) {
 	every, check := authCheckEvery, w.tokenWorks
+	another := false // worker's refusal says nothing about the token here
 	switch h.Reason {
 	case lineapi.Auth:
+		another = h.By != w.signature() && !w.asked[name].Equal(h.Since)
+		w.asked[name] = h.Since
 	case lineapi.Quota:
 		every, check = quotaCheckEvery, w.quotaHasRoom
 		if !h.Until.IsZero() {
@@ -240,7 +268,7 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, sta
 		return // an operator's
 	}
 	claimed, err := channel.Claim(ctx, w.cfg.Redis, name, "check "+string(h.Reason), every)
-	if err != nil || !claimed && !started {
+	if err != nil || !claimed && !started && !another {
 		return
 	}
 	w.checks.Go(func() {
@@ -248,6 +276,12 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, sta
 		defer cancel()
 		if !check(ctx, w.clients[name]) {
 			return
+		}
+		if h.Reason == lineapi.Auth {
+			// Before the worker that was refused goes on, it shall know.
+			if err := channel.TokenWorks(ctx, w.cfg.Redis, name, w.id); err != nil {
+				w.log.Debug("can't say that a token works", zap.String("channel", name), zap.Error(err))
+			}
 		}
 		if _, err := channel.Lift(ctx, w.cfg.Redis, name, h.Reason); err != nil {
 			w.log.Debug("can't lift a hold", zap.String("channel", name), zap.Error(err))

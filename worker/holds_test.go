@@ -333,3 +333,47 @@ func TestAnOperatorsOwnPauseIsLeftAlone(t *testing.T) {
 	require.NoError(t, inspector.UnpauseQueue(ticket.Queue))
 	assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 }
+
+const pushPaused = "asynq:{lineq-push-default}:paused"
+
+func TestAPauseThatCameTooLateIsUndone(t *testing.T) {
+	t.Parallel()
+	t.Run("by the worker itself", func(t *testing.T) {
+		t.Parallel()
+		s := onMini(t)
+		s.work(t)
+		_, err := channel.Put(t.Context(), s.rdb, tasks.DefaultChannel, channel.Hold{Reason: channel.Operator})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			return s.rdb.Exists(t.Context(), pushPaused).Val() == 1
+		}, time.Minute, 5*time.Millisecond)
+		ticket := s.push(t, user(1))
+		// As if another worker had woken everything before this one paused.
+		require.NoError(t, s.rdb.Del(t.Context(), "lineq:{default}:state").Err())
+		require.NoError(t, s.rdb.SRem(t.Context(), "lineq:held", tasks.DefaultChannel).Err())
+		assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	})
+	t.Run("by the next one that starts", func(t *testing.T) {
+		t.Parallel()
+		s := onMini(t)
+		require.NoError(t, s.rdb.Set(t.Context(), pushPaused, "lineq", 0).Err())
+		ticket := s.push(t, user(1))
+		s.work(t)
+		assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	})
+}
+
+func TestASpentQuotaIsAskedForAlthoughOthersHaveJustAsked(t *testing.T) {
+	t.Parallel()
+	limited := linesim.DefaultChannel
+	limited.Quota.Limit = 1
+	_, rdb := redistest.Mini(t)
+	s := newStage(t, rdb, linesim.Config{Channels: []linesim.Channel{limited}})
+	asked, err := channel.Claim(t.Context(), rdb, tasks.DefaultChannel, "ask quota", time.Hour) // after a 429 of the rate
+	require.NoError(t, err)
+	require.True(t, asked)
+	s.work(t)
+	s.push(t, user(1))
+	s.push(t, user(2))
+	s.holds(t, tasks.DefaultChannel, lineapi.Quota)
+}

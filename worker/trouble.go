@@ -54,9 +54,13 @@ func (w *Worker) react(ctx context.Context, j *job, a answer, reason lineapi.Rea
 // way with the old token come back in that time.
 const renewalTime = 10 * time.Second
 
-// refusedToken holds the channel, unless another token may do.
+// refusedToken holds the channel, unless another token may do: the next one of a source that renews it, or that of another
+// worker.
 func (w *Worker) refusedToken(ctx context.Context, j *job, a answer, e *lineapi.Error) {
 	if a.renewable && !e.Unsent && w.tokens.refusedFor(j.Channel, time.Now()) < renewalTime {
+		return
+	}
+	if w.standAside(ctx, j.Channel) {
 		return
 	}
 	w.putOnHold(ctx, j.Channel, channel.Hold{Reason: lineapi.Auth, Note: explain(a.err)})
@@ -89,6 +93,8 @@ func (r *refusals) refusedFor(name string, now time.Time) time.Duration {
 const (
 	// quotaAskEvery bounds how often LINE is asked for a channel's quota because of refusals.
 	quotaAskEvery = 20 * time.Second
+	// spentAskEvery does where a refusal says that it is spent: until it is known, all others run into the same.
+	spentAskEvery = time.Second
 	// reservedTime is how long a channel waits that is refused for its quota although there is some left: LINE sets quota
 	// aside while it prepares a narrowcast
 	// (https://developers.line.biz/en/reference/messaging-api/#send-narrowcast-message-cautions).
@@ -98,7 +104,11 @@ const (
 // askForQuota asks LINE whether the month's quota is spent, since the text of a 429 is only a hint, and holds what costs
 // quota if it is. claimed tells that the text says so.
 func (w *Worker) askForQuota(ctx context.Context, j *job, e *lineapi.Error, claimed bool) {
-	first, err := channel.Claim(ctx, w.cfg.Redis, j.Channel, "ask quota", quotaAskEvery)
+	what, every := "ask quota", quotaAskEvery
+	if claimed {
+		what, every = "ask spent quota", spentAskEvery
+	}
+	first, err := channel.Claim(ctx, w.cfg.Redis, j.Channel, what, every)
 	if err != nil || !first {
 		return
 	}

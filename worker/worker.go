@@ -68,14 +68,6 @@ type Config struct {
 	Retention record.Retention
 }
 
-// channelOf is the client of the channel whose own queue this is; nil: another worker's, or nobody's own.
-func (c Config) channelOf(queue string) *lineapi.Client {
-	if _, name, ok := tasks.ParseQueue(queue); ok {
-		return c.Channels[name]
-	}
-	return nil
-}
-
 // Worker sends. Make it with New, and Run it once.
 type Worker struct {
 	cfg     Config
@@ -94,8 +86,10 @@ type Worker struct {
 
 	holds      heldChannels
 	tokens     refusals
+	aside      aside
 	recipients recipients
 	checks     sync.WaitGroup
+	asked      map[string]time.Time // the beginnings of the holds for auth about which attend has asked LINE
 
 	// waits ends when the worker stops: then nobody waits for a permit any more.
 	waits     context.Context
@@ -146,13 +140,14 @@ func New(cfg Config) (*Worker, error) {
 		log:     cfg.Log,
 		redis:   bundled,
 		records: record.New(bundled, cfg.Retention),
-		bells:   newBells(func(queue string) bool { return cfg.channelOf(queue) != nil }),
 		health:  &health{log: cfg.Log},
 		lookout: newLookout(cfg.Redis),
 		random:  rand.Float64,
 		metrics: m,
 		clients: map[string]*lineapi.Client{},
+		asked:   map[string]time.Time{},
 	}
+	w.bells = newBells(w.serves)
 	w.claims = newClaims(w.takenAway)
 	w.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit})
 	if err != nil {
