@@ -116,7 +116,10 @@ func (w *Worker) beat(ctx context.Context) (turn, error) {
 	if err != nil {
 		return turn{}, err
 	}
-	host, _ := os.Hostname()
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host" // as asynq says, see strangers.go
+	}
 	answer, err := beatScript.Run(ctx, w.cfg.Redis, w.beatKeys(), w.id, claims, host, os.Getpid(),
 		claimsKept.Milliseconds(), watchTime.Milliseconds()).Int64Slice()
 	if err != nil {

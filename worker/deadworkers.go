@@ -18,7 +18,8 @@ import (
 
 // asynq runs the tasks of a killed worker again after more than two minutes. This watch does it within seconds. An active
 // task is an orphan when the worker that claims it has died, or when no living worker claims it though each had the time
-// to: it was killed between its fetch and its next beat, or the answer to a fetch was lost.
+// to: it was killed between its fetch and its next beat, or the answer to a fetch was lost. Workers of a version that
+// claims nothing are left what they may have, see strangers.go.
 //
 // An orphan is handed on in three steps, each of which can be repeated:
 //
@@ -51,6 +52,8 @@ type watch struct {
 	left map[claim]bool
 	// counts are what was done for workers that aren't buried yet, by their ids.
 	counts map[string]tally
+	// beaten is when each process of a worker was last known to beat, by Redis's clock.
+	beaten map[string]time.Time
 }
 
 // tally counts what became of orphans.
@@ -62,6 +65,7 @@ func newWatch(w *Worker) *watch {
 		inspector: asynq.NewInspectorFromRedisClient(w.cfg.Redis),
 		left:      map[claim]bool{},
 		counts:    map[string]tally{},
+		beaten:    map[string]time.Time{},
 	}
 }
 
@@ -105,9 +109,13 @@ func (v *watch) look(ctx context.Context, t turn) error {
 	if !t.since.Equal(v.since) {
 		v.seen, v.since = nil, t.since
 	}
+	v.remember(now, peers)
 	orphans := v.judge(now, active, peers)
 	if !t.judges() {
 		return nil
+	}
+	if orphans, err = v.withoutStrangers(orphans); err != nil {
+		return err
 	}
 	var living []string
 	for _, p := range peers {

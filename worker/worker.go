@@ -186,14 +186,24 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
+	w.checkClock(ctx)
+	w.checkRedis(ctx, w.lookout)
+	// Before it fetches anything: a worker that is killed in its first second shall be known.
+	if _, err := w.beat(ctx); err != nil {
+		w.leave()
+		w.lookout.close()
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
+		return fmt.Errorf("worker: %w", err)
+	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
 		f.stop()
+		w.leave()
 		w.lookout.close()
 		return fmt.Errorf("worker: %w", err)
 	}
-	w.checkClock(ctx)
-	w.checkRedis(ctx, w.lookout)
 	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names),
 		zap.Duration("redis_round_trip", roundTrip))
 
