@@ -128,11 +128,10 @@ func (g *gate) anyWaiting() bool {
 // handOut gives the slots that are due to those who go first, and drops those that nobody wanted in time. It returns when
 // the next one is due, if somebody waits for it.
 func (g *gate) handOut(now time.Time) (next time.Time) {
-	lapsed := now.Add(-g.shape.handed())
 	used := 0
 	p := Urgent
 	for _, s := range g.slots {
-		if !s.at.Before(lapsed) {
+		if now.Sub(s.at) <= g.handed(s.probe) {
 			for p >= Bulk && g.waiting[p].Len() == 0 {
 				p--
 			}
@@ -144,7 +143,7 @@ func (g *gate) handOut(now time.Time) (next time.Time) {
 				break
 			}
 			w := g.waiting[p].Remove(g.waiting[p].Front()).(*waiter)
-			w.turn <- turnOrError{Turn: Turn{At: s.at}}
+			w.turn <- turnOrError{Turn: Turn{At: s.at, probe: s.probe}}
 			g.probing = g.probing || s.probe
 		}
 		used++
