@@ -36,6 +36,7 @@ type gate struct {
 	waiting [Urgent + 1]list.List // of *waiter, first come first served
 	asking  [Urgent + 1]lease     // under way; the zero lease: none
 	trip    time.Duration         // of a question to Redis, at its longest of late
+	back    time.Duration         // of the answer's way, at its longest of late
 	spacing time.Duration         // of the last lease
 	end     time.Time             // of the line, as far as known
 	wake    *time.Timer           // calls turn
@@ -110,6 +111,7 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 	g.mu.Lock()
 	g.clock.learn(sent, received, v.redisNow)
 	g.trip = max(received.Sub(sent), g.trip*9/10)
+	g.back = max(min(received.Sub(g.clock.local(v.redisNow)), backLimit), g.back*9/10)
 	first := g.clock.local(v.redisNow).Add(v.first)
 	if now := g.clock.local(v.redisNow); first.Before(now) && v.outcome == granted && !v.kept {
 		first = now

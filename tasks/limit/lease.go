@@ -12,6 +12,8 @@ const (
 	askAhead = 5 * time.Millisecond
 	// leaseTimeout ends a question to a Redis that doesn't answer; those who wait for it get the error.
 	leaseTimeout = 5 * time.Second
+	// backLimit is how long an answer's way from Redis is reckoned with: an odd one of seconds must not hold up the line.
+	backLimit = 250 * time.Millisecond
 	// minWake keeps the timer from running for each single slot of a fast endpoint.
 	minWake = 200 * time.Microsecond
 )
@@ -197,7 +199,10 @@ func (g *gate) startLease(now time.Time, p Priority, slots int) {
 		patience = max(patience, e.Value.(*waiter).deadline.Sub(now))
 	}
 	g.asking[p] = lease{slots: slots, up: g.entered}
-	w := wish{slots: slots, early: g.shape.head(p), patience: patience}
+	w := wish{
+		slots: slots, early: g.shape.head(p), patience: patience,
+		soonest: max(0, g.back-g.shape.handed()/2),
+	}
 	go func() { // of its own, since the slots are for whoever waits then; it ends with leaseTimeout
 		v, first, err := g.ask(context.Background(), w)
 		g.mu.Lock()
@@ -253,6 +258,9 @@ func (g *gate) overdue(now time.Time, ahead int, w *waiter) (Turn, bool) {
 	wait := max(0, g.end.Sub(now)) + time.Duration(ahead-len(g.slots))*g.spacing
 	if ahead < len(g.slots) {
 		wait = g.slots[ahead].at.Sub(now)
+		if wait <= g.back {
+			return Turn{}, false // it is here sooner than anybody who would come back
+		}
 	}
 	return Turn{Wait: wholeWait(wait)}, true
 }
