@@ -199,9 +199,9 @@ func (g *gate) startLease(now time.Time, p Priority, slots int) {
 		patience = max(patience, e.Value.(*waiter).deadline.Sub(now))
 	}
 	g.asking[p] = lease{slots: slots, up: g.entered}
-	w := wish{
-		slots: slots, early: g.shape.head(p), patience: patience,
-		soonest: max(0, g.back-g.shape.handed()/2),
+	w := wish{slots: slots, early: g.shape.head(p), patience: patience}
+	if handed := g.shape.handed(); g.back > handed {
+		w.soonest = g.back - handed/2
 	}
 	go func() { // of its own, since the slots are for whoever waits then; it ends with leaseTimeout
 		v, first, err := g.ask(context.Background(), w)

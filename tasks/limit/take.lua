@@ -9,7 +9,7 @@
 -- Returns what: 0 granted, 1 too far off, 2 the breaker is open; Redis's clock, µs; the first slot, ns from now; slots;
 --         ns between them; the interval that is kept, ns; 1 if a permit is kept under the id; 1 if this is a probe
 local ours, wanted, early = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local patience, id = tonumber(ARGV[5]), ARGV[10]
+local patience, id, soonest = tonumber(ARGV[5]), ARGV[10], tonumber(ARGV[11])
 local change = {}
 local function set(name, x) change[#change + 1] = name; change[#change + 1] = x end
 
@@ -46,7 +46,7 @@ tat = math.max(tat or 0, t - tonumber(ARGV[6]))
 local first = math.max(tat - early, held or 0)
 local n = wanted
 if spacing > 0 then
-  n = math.min(n, math.max(1, math.floor(n * (1 - (tat - t) / tonumber(ARGV[8])) + 0.5)))
+  n = math.min(n, math.max(1, math.floor(n * (1 - (tat - t - soonest) / tonumber(ARGV[8])) + 0.5)))
   n = math.min(n, math.floor((t + patience - first) / spacing) + 1)
 end
 if probe then n = math.min(n, 1) end
@@ -54,7 +54,6 @@ if first > t + patience and id == '' then return answer(1, first - t, 0, 0) end
 
 n = math.max(n, 1)
 -- Who hears of slots too late lets them lapse, each time again: the line waits for them.
-local soonest = tonumber(ARGV[11])
 if soonest > 0 then
   local wait = math.max(0, t + soonest - first)
   first, tat = first + wait, tat + wait
