@@ -3,6 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,7 +72,7 @@ func TestAsynqKeys(t *testing.T) {
 // TestAsynqScripts pins the scripts that fetch and forward.
 func TestAsynqScripts(t *testing.T) {
 	_, rdb := redistest.Mini(t)
-	spy := &scriptSpy{UniversalClient: rdb, seen: make(chan [2][]any, 1000)}
+	spy := &scriptSpy{UniversalClient: rdb}
 	client := asynq.NewClientFromRedisClient(rdb)
 	_, err := client.Enqueue(asynq.NewTask("push", nil), asynq.Queue("q"), asynq.ProcessAt(time.Now().Add(2*time.Second)))
 	require.NoError(t, err)
@@ -85,9 +87,8 @@ func TestAsynqScripts(t *testing.T) {
 	})))
 	<-done
 	server.Shutdown()
-	close(spy.seen)
 	dequeues, forwarded := 0, int64(0)
-	for s := range spy.seen {
+	for _, s := range spy.calls() {
 		keys, answer := s[0], s[1][0].(*redis.Cmd)
 		names := make([]string, len(keys))
 		for i, k := range keys {
@@ -116,7 +117,7 @@ func TestAsynqAcknowledges(t *testing.T) {
 		"done": nil, "completed": nil, "retry": errors.New("again"), "archived": asynq.SkipRetry, "put-back": nil,
 	}
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		spy := &scriptSpy{UniversalClient: rdb, seen: make(chan [2][]any, 1000)}
+		spy := &scriptSpy{UniversalClient: rdb}
 		client := asynq.NewClientFromRedisClient(rdb)
 		for id := range ends {
 			opts := []asynq.Option{asynq.Queue("q"), asynq.TaskID(id)}
@@ -166,9 +167,8 @@ func TestAsynqAcknowledges(t *testing.T) {
 				require.NoError(t, err)
 			}
 		}
-		close(spy.seen)
 		let := map[string]int{}
-		for s := range spy.seen {
+		for _, s := range spy.calls() {
 			var keys []string
 			for _, k := range s[0] {
 				keys = append(keys, k.(string))
@@ -191,7 +191,7 @@ func TestAsynqAcknowledges(t *testing.T) {
 func TestRetire(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
 		ctx := t.Context()
-		spy := &scriptSpy{UniversalClient: rdb, seen: make(chan [2][]any, 1000)}
+		spy := &scriptSpy{UniversalClient: rdb}
 		hold, held := make(chan struct{}), make(chan struct{})
 		server := asynq.NewServerFromRedisClient(spy, asynq.Config{
 			Queues: map[string]int{"q": 1}, TaskCheckInterval: time.Millisecond, LogLevel: asynq.FatalLevel,
@@ -216,9 +216,8 @@ func TestRetire(t *testing.T) {
 		}
 		close(hold)
 		server.Shutdown()
-		close(spy.seen)
 		answers := 0
-		for s := range spy.seen {
+		for _, s := range spy.calls() {
 			if args := s[1][1:]; len(args) > 0 && args[0] == "taken" && isTakenAway(s[1][0].(*redis.Cmd).Err()) {
 				answers++
 			}
@@ -235,7 +234,16 @@ func TestRetire(t *testing.T) {
 
 type scriptSpy struct {
 	redis.UniversalClient
-	seen chan [2][]any
+
+	mu   sync.Mutex
+	seen [][2][]any
+}
+
+// calls are all that were seen until now.
+func (s *scriptSpy) calls() [][2][]any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
 }
 
 func (s *scriptSpy) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
@@ -247,9 +255,8 @@ func (s *scriptSpy) EvalSha(ctx context.Context, sha string, keys []string, args
 	for i, k := range keys {
 		all[i] = k
 	}
-	select {
-	case s.seen <- [2][]any{all, append([]any{cmd}, args...)}:
-	default:
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = append(s.seen, [2][]any{all, append([]any{cmd}, args...)})
 	return cmd
 }

@@ -141,6 +141,35 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// A machine that is so busy that every permit gets old would else never find out that LINE works again.
+func TestAProbeMayBeLate(t *testing.T) {
+	t.Run("on its way from Redis", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, w *world) {
+			l := w.process(rate(2000, time.Second))
+			answered(t, l, endpoint.PushMessage, limit.Failing, 20)
+			time.Sleep(5 * time.Second)
+			w.trip.Store(int64(200 * time.Millisecond))
+			take(t, l, push(limit.Urgent, 100*time.Millisecond))
+		})
+	})
+	t.Run("on its way to LINE", func(t *testing.T) {
+		inBubble(t, func(t *testing.T, w *world) {
+			l := w.process(rate(2000, time.Second))
+			answered(t, l, endpoint.PushMessage, limit.Failing, 20)
+			time.Sleep(5 * time.Second)
+			turn := take(t, l, push(limit.Urgent, 100*time.Millisecond))
+			time.Sleep(time.Second)
+			ctx := limit.With(t.Context(), endpoint.PushMessage, limit.Urgent, turn)
+			wait, err := l.Before(channel)(ctx, endpoint.PushMessage)
+			require.NoError(t, err)
+			assert.Zero(t, wait)
+			wait, err = l.Before(channel)(ctx, endpoint.PushMessage)
+			require.NoError(t, err)
+			assert.InDelta(t, 4, wait.Seconds(), 0.01, "once")
+		})
+	})
+}
+
 func TestABreakerThatClosesStartsSlowly(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		l, other := w.process(rate(100, time.Second)), w.process(rate(100, time.Second))

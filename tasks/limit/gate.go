@@ -15,6 +15,8 @@ const (
 	believeBroken = time.Second
 	// restartShare is the part of the rate with which an endpoint starts after its breaker closed.
 	restartShare = 0.125
+	// probeLate is how long after it was due a probe may go.
+	probeLate = 2 * time.Second
 	// limitedPause is how often this process tells Redis of 429s; limited.lua counts no more than one in this time.
 	limitedPause = 200 * time.Millisecond
 )
@@ -34,6 +36,7 @@ type gate struct {
 	waiting [Urgent + 1]list.List // of *waiter, first come first served
 	asking  [Urgent + 1]lease     // under way; the zero lease: none
 	trip    time.Duration         // of a question to Redis, at its longest of late
+	back    time.Duration         // of the answer's way, at its longest of late
 	spacing time.Duration         // of the last lease
 	end     time.Time             // of the line, as far as known
 	wake    *time.Timer           // calls turn
@@ -71,10 +74,22 @@ func (g *gate) take(ctx context.Context, r Request) (Turn, error) {
 }
 
 // fresh tells whether a permit that was due at this time may still be used.
-func (g *gate) fresh(due time.Time) bool {
+func (g *gate) fresh(due time.Time, probe bool) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return time.Since(due) <= g.shape.late
+	return time.Since(due) <= max(g.shape.late, g.probeLate(probe))
+}
+
+// handed is how long after it was due a slot is still given to somebody. The caller holds the lock.
+func (g *gate) handed(probe bool) time.Duration { return max(g.shape.handed(), g.probeLate(probe)) }
+
+// probeLate is how late a probe may be. It is the only request for seconds, so it can't exceed a limit where LINE's bucket
+// holds more than one; and nobody makes another until the breaker's rest is over, so a busy machine must not let it lapse.
+func (g *gate) probeLate(probe bool) time.Duration {
+	if probe && g.shape.step < coarse {
+		return probeLate
+	}
+	return 0
 }
 
 // ask asks Redis, for as long as leaseTimeout, and learns from the answer what it says besides. It returns the first slot's
@@ -96,6 +111,7 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 	g.mu.Lock()
 	g.clock.learn(sent, received, v.redisNow)
 	g.trip = max(received.Sub(sent), g.trip*9/10)
+	g.back = max(min(received.Sub(g.clock.local(v.redisNow)), backLimit), g.back*9/10)
 	first := g.clock.local(v.redisNow).Add(v.first)
 	if now := g.clock.local(v.redisNow); first.Before(now) && v.outcome == granted && !v.kept {
 		first = now

@@ -12,6 +12,8 @@ const (
 	askAhead = 5 * time.Millisecond
 	// leaseTimeout ends a question to a Redis that doesn't answer; those who wait for it get the error.
 	leaseTimeout = 5 * time.Second
+	// backLimit is how long an answer's way from Redis is reckoned with: an odd one of seconds must not hold up the line.
+	backLimit = 250 * time.Millisecond
 	// minWake keeps the timer from running for each single slot of a fast endpoint.
 	minWake = 200 * time.Microsecond
 )
@@ -128,11 +130,10 @@ func (g *gate) anyWaiting() bool {
 // handOut gives the slots that are due to those who go first, and drops those that nobody wanted in time. It returns when
 // the next one is due, if somebody waits for it.
 func (g *gate) handOut(now time.Time) (next time.Time) {
-	lapsed := now.Add(-g.shape.handed())
 	used := 0
 	p := Urgent
 	for _, s := range g.slots {
-		if !s.at.Before(lapsed) {
+		if now.Sub(s.at) <= g.handed(s.probe) {
 			for p >= Bulk && g.waiting[p].Len() == 0 {
 				p--
 			}
@@ -144,7 +145,7 @@ func (g *gate) handOut(now time.Time) (next time.Time) {
 				break
 			}
 			w := g.waiting[p].Remove(g.waiting[p].Front()).(*waiter)
-			w.turn <- turnOrError{Turn: Turn{At: s.at}}
+			w.turn <- turnOrError{Turn: Turn{At: s.at, probe: s.probe}}
 			g.probing = g.probing || s.probe
 		}
 		used++
@@ -199,6 +200,9 @@ func (g *gate) startLease(now time.Time, p Priority, slots int) {
 	}
 	g.asking[p] = lease{slots: slots, up: g.entered}
 	w := wish{slots: slots, early: g.shape.head(p), patience: patience}
+	if handed := g.shape.handed(); g.back > handed {
+		w.soonest = g.back - handed/2
+	}
 	go func() { // of its own, since the slots are for whoever waits then; it ends with leaseTimeout
 		v, first, err := g.ask(context.Background(), w)
 		g.mu.Lock()
@@ -254,6 +258,9 @@ func (g *gate) overdue(now time.Time, ahead int, w *waiter) (Turn, bool) {
 	wait := max(0, g.end.Sub(now)) + time.Duration(ahead-len(g.slots))*g.spacing
 	if ahead < len(g.slots) {
 		wait = g.slots[ahead].at.Sub(now)
+		if wait <= g.back {
+			return Turn{}, false // it is here sooner than anybody who would come back
+		}
 	}
 	return Turn{Wait: wholeWait(wait)}, true
 }

@@ -116,6 +116,8 @@ type Turn struct {
 	Broken bool
 	// At is when the permit was due, by the local monotonic clock.
 	At time.Time
+
+	probe bool // of an open breaker
 }
 
 // Take waits for a permit for one request to LINE, up to r.Patience. A turn that Redis says is farther off is told at once,

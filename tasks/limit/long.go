@@ -33,14 +33,14 @@ func (g *gate) takeLong(ctx context.Context, r Request) (Turn, error) {
 			if err != nil {
 				return Turn{}, err
 			}
-			if !mine || !g.fresh(at) {
+			if !mine || !g.fresh(at, v.probe) {
 				continue
 			}
 		}
 		g.mu.Lock()
 		g.probing = g.probing || v.probe
 		g.mu.Unlock()
-		return Turn{At: at}, nil
+		return Turn{At: at, probe: v.probe}, nil
 	}
 }
 

@@ -13,6 +13,7 @@ type permit struct {
 	operation string
 	priority  Priority
 	at        time.Time
+	probe     bool
 	used      atomic.Bool
 }
 
@@ -21,7 +22,7 @@ type permitKey struct{}
 // With puts a permit that Take gave into the context of the call that it is for. The first request of that endpoint uses
 // it; any further one, of another page or another endpoint, takes its own at the same priority.
 func With(ctx context.Context, e endpoint.Endpoint, p Priority, t Turn) context.Context {
-	return context.WithValue(ctx, permitKey{}, &permit{operation: e.Operation, priority: p, at: t.At})
+	return context.WithValue(ctx, permitKey{}, &permit{operation: e.Operation, priority: p, at: t.At, probe: t.probe})
 }
 
 const (
@@ -46,7 +47,7 @@ func (l *Limiter) Before(channel string) func(ctx context.Context, e endpoint.En
 				r.Patience = urgentPatienceBefore
 			}
 			if p.operation == e.Operation && p.used.CompareAndSwap(false, true) {
-				if g.fresh(p.at) {
+				if g.fresh(p.at, p.probe) {
 					return 0, nil
 				}
 				r.Priority = Urgent

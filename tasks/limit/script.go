@@ -43,6 +43,7 @@ type wish struct {
 	slots    int
 	early    time.Duration
 	patience time.Duration
+	soonest  time.Duration // from when on a slot is of use, since the answer takes long; 0: at once
 	shape    shape
 	redisNow int64 // Unix µs as the caller's clock has them; 0: unknown
 	id       string
@@ -73,7 +74,7 @@ func micros(d time.Duration) string { return fmt.Sprintf("%.3f", float64(d)/1e3)
 func (l *line) take(ctx context.Context, w wish) (grant, error) {
 	v, err := takeScript.Run(ctx, l.rdb, []string{l.state(), l.permits()},
 		micros(l.interval), micros(shapeOf(l.interval).step), w.slots, micros(w.early), micros(w.patience),
-		micros(w.shape.behind), micros(w.shape.late), micros(leadLimit), w.redisNow, w.id).Int64Slice()
+		micros(w.shape.behind), micros(w.shape.late), micros(leadLimit), w.redisNow, w.id, micros(w.soonest)).Int64Slice()
 	if err != nil {
 		return grant{}, fmt.Errorf("a permit for %s: %w", l.operation, err)
 	}

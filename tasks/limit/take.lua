@@ -5,10 +5,11 @@
 --      3 slots wanted                            8 how far ahead the line is where only one slot is granted, µs
 --      4 how early a slot may be, µs             9 Redis's clock as the caller's runs, µs; 0: it can't tell
 --      5 how far off a slot may be, µs          10 id under which a slot farther off is kept; "": none is
+--                                               11 how soon a slot is of use, as the answer takes long, µs; 0: at once
 -- Returns what: 0 granted, 1 too far off, 2 the breaker is open; Redis's clock, µs; the first slot, ns from now; slots;
 --         ns between them; the interval that is kept, ns; 1 if a permit is kept under the id; 1 if this is a probe
 local ours, wanted, early = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local patience, id = tonumber(ARGV[5]), ARGV[10]
+local patience, id, soonest = tonumber(ARGV[5]), ARGV[10], tonumber(ARGV[11])
 local change = {}
 local function set(name, x) change[#change + 1] = name; change[#change + 1] = x end
 
@@ -45,13 +46,18 @@ tat = math.max(tat or 0, t - tonumber(ARGV[6]))
 local first = math.max(tat - early, held or 0)
 local n = wanted
 if spacing > 0 then
-  n = math.min(n, math.max(1, math.floor(n * (1 - (tat - t) / tonumber(ARGV[8])) + 0.5)))
+  n = math.min(n, math.max(1, math.floor(n * (1 - (tat - t - soonest) / tonumber(ARGV[8])) + 0.5)))
   n = math.min(n, math.floor((t + patience - first) / spacing) + 1)
 end
 if probe then n = math.min(n, 1) end
 if first > t + patience and id == '' then return answer(1, first - t, 0, 0) end
 
 n = math.max(n, 1)
+-- Who hears of slots too late lets them lapse, each time again: the line waits for them.
+if soonest > 0 then
+  local wait = math.max(0, t + soonest - first)
+  first, tat = first + wait, tat + wait
+end
 tat = tat + n * spacing
 if probe and first <= t + patience then set('probe', math.max(first, t) + gap) end
 keep('tat', tat, unpack(change))

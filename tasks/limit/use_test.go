@@ -24,6 +24,33 @@ func newLimiter(t testing.TB, rdb redis.UniversalClient) *limit.Limiter {
 	return l
 }
 
+// TestAFarRedis lets answers take longer than a slot is kept for its taker, as they do on a busy machine, too.
+func TestAFarRedis(t *testing.T) {
+	for _, e := range []endpoint.Endpoint{endpoint.PushMessage, endpoint.Multicast} {
+		for _, trip := range []time.Duration{50, 100, 200, 400} {
+			for _, p := range []limit.Priority{limit.Bulk, limit.Ordinary, limit.Urgent} {
+				t.Run(fmt.Sprintf("%s %dms %d", e.Operation, trip, p), func(t *testing.T) {
+					inBubble(t, func(t *testing.T, w *world) {
+						l := w.process(limit.Limits{})
+						w.trip.Store(int64(trip * time.Millisecond))
+						r := limit.Request{Channel: channel, Endpoint: e, Priority: p, Patience: 100 * time.Millisecond}
+						served := 0
+						for range 10 {
+							turn, err := l.Take(t.Context(), r)
+							require.NoError(t, err)
+							if turn.Wait == 0 {
+								served++
+							}
+							time.Sleep(time.Second)
+						}
+						assert.GreaterOrEqual(t, served, 9, "at the first it isn't known yet how far Redis is")
+					})
+				})
+			}
+		}
+	}
+}
+
 // TestUse lets several processes' limiters take all that they can get on a real Redis in real time, and LINE's bucket judge
 // it. On a machine that is busy otherwise a few may come too close together; TestWhatArrivesFitsTheBucket is exact.
 func TestUse(t *testing.T) {
