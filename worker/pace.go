@@ -89,6 +89,16 @@ func (w *Worker) lowerLimit(name string, e endpoint.Endpoint, ours, kept time.Du
 		zap.String("ours", perSecond(ours)), zap.String("kept", perSecond(kept)))
 }
 
+// breaker tells that an endpoint fails for everybody, and that it works again.
+func (w *Worker) breaker(name string, e endpoint.Endpoint, open bool) {
+	fields := []zap.Field{zap.String("channel", name), zap.String("operation", e.Operation)}
+	if open {
+		w.log.Warn("LINE's endpoint fails: sends wait, and one at a time tries whether it works again", fields...)
+		return
+	}
+	w.log.Info("LINE's endpoint works again", fields...)
+}
+
 func perSecond(interval time.Duration) string {
 	return strconv.FormatFloat(float64(time.Second)/float64(interval), 'g', 4, 64) + "/s"
 }

@@ -95,4 +95,6 @@ func TestAnEndpointThatFailsIsLeftAlone(t *testing.T) {
 		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
 	}
 	assert.Less(t, refused(), int64(150), "most of the 400 never tried in vain")
+	assert.Equal(t, 1, s.logs.FilterMessageSnippet("LINE's endpoint fails").Len(), "told once")
+	assert.Equal(t, 1, s.logs.FilterMessage("LINE's endpoint works again").Len())
 }

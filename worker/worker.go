@@ -149,7 +149,7 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.bells = newBells(w.serves)
 	w.claims = newClaims(w.takenAway)
-	w.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit})
+	w.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit, Breaker: w.breaker})
 	if err != nil {
 		return nil, fmt.Errorf("worker: Config.Limits: %w", err)
 	}

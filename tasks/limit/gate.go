@@ -26,6 +26,7 @@ const (
 type gate struct {
 	line     *line
 	conflict func(kept time.Duration)
+	breaker  func(open bool)
 
 	mu       sync.Mutex
 	shape    shape // of the interval that is kept
@@ -178,6 +179,9 @@ func (g *gate) answered(ctx context.Context, a Answer) error {
 		err = g.line.limited(ctx)
 	default:
 		err = g.line.breaker(ctx, tell)
+	}
+	if g.breaker != nil && (tell == "open" || tell == "close") {
+		g.breaker(tell == "open")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -47,6 +47,8 @@ type Config struct {
 	// Conflict is told once per channel and endpoint that another process keeps a lower limit, which holds: the time
 	// between two requests as configured here, and as kept. Nil: nobody is told. It must return soon.
 	Conflict func(channel string, e endpoint.Endpoint, ours, kept time.Duration)
+	// Breaker is told when this process opens an endpoint's breaker, or closes it. Nil: nobody is told. It must return soon.
+	Breaker func(channel string, e endpoint.Endpoint, open bool)
 }
 
 // Limiter gives permits. It is safe for concurrent use, needs no closing, and asks Redis nothing while nobody waits.
@@ -86,6 +88,9 @@ func (l *Limiter) gate(channel string, e endpoint.Endpoint) *gate {
 		g = newGate(&line{rdb: l.cfg.Redis, channel: channel, operation: e.Operation, interval: interval})
 		if l.cfg.Conflict != nil {
 			g.conflict = func(kept time.Duration) { l.cfg.Conflict(channel, e, interval, kept) }
+		}
+		if l.cfg.Breaker != nil {
+			g.breaker = func(open bool) { l.cfg.Breaker(channel, e, open) }
 		}
 		l.gates[key] = g
 	}
