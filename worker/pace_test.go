@@ -15,6 +15,7 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/redistest"
 	"github.com/lineq/lineq/worker"
@@ -97,4 +98,23 @@ func TestAnEndpointThatFailsIsLeftAlone(t *testing.T) {
 	assert.Less(t, refused(), int64(150), "most of the 400 never tried in vain")
 	assert.Equal(t, 1, s.logs.FilterMessageSnippet("LINE's endpoint fails").Len(), "told once")
 	assert.Equal(t, 1, s.logs.FilterMessage("LINE's endpoint works again").Len())
+}
+
+func TestAHoldKeepsWhatWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	s, keep := limited(t, redistest.Start(t).Client(t), map[string]endpoint.Limit{"pushMessage": {Requests: 5, Per: time.Second}})
+	s.work(t, keep)
+	tickets := s.pushMany(t, 30)
+	s.accepted(t, 2)
+	_, err := channel.Put(t.Context(), s.rdb, tasks.DefaultChannel, channel.Hold{Reason: channel.Operator})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return s.logs.FilterMessage("channel is held").Len() == 1 }, time.Minute, time.Millisecond)
+	before := s.line.Ledger().Totals().Requests
+	for _, ticket := range tickets {
+		require.Eventually(t, func() bool {
+			r, err := s.q.Result(t.Context(), ticket.ID)
+			return err == nil && r.State != tasks.StateActive
+		}, time.Minute, 5*time.Millisecond)
+	}
+	assert.LessOrEqual(t, s.line.Ledger().Totals().Requests, before+1, "one may have been under way")
 }
