@@ -39,14 +39,6 @@ const (
 
 // TestCrashPoints kills a worker, a process of its own, at every step of a task, and lets another finish.
 func TestCrashPoints(t *testing.T) {
-	push := func(t *testing.T, s *stage) producer.Ticket { return s.push(t, user(1)) }
-	reply := func(t *testing.T, s *stage) producer.Ticket {
-		token, err := s.line.NewReplyToken(linesim.DefaultChannel.ID, user(1))
-		require.NoError(t, err)
-		ticket, err := s.q.Reply(t.Context(), token, lineapi.Text("hi"))
-		require.NoError(t, err)
-		return ticket
-	}
 	type want struct {
 		outcome  tasks.Outcome
 		attempts int
@@ -55,29 +47,28 @@ func TestCrashPoints(t *testing.T) {
 		lines    int // in the delivery log
 	}
 	for _, c := range []struct {
-		name    string
-		enqueue func(*testing.T, *stage) producer.Ticket
-		crash   crash
-		want    want
+		kind  tasks.Kind
+		crash crash
+		want  want
 	}{
-		{"push", push, beforeBegin, want{tasks.OutcomeSent, 1, false, 1, 1}},
-		{"push", push, afterBegin, want{tasks.OutcomeSent, 2, false, 1, 1}},
-		{"push", push, onAnswer, want{tasks.OutcomeSent, 2, true, 1, 1}},
-		{"push", push, afterEnd, want{tasks.OutcomeSent, 1, false, 1, 1}},
-		{"push", push, afterLog, want{tasks.OutcomeSent, 1, false, 1, 2}},
-		{"push", push, afterAck, want{tasks.OutcomeSent, 1, false, 1, 1}},
-		{"reply", reply, beforeBegin, want{tasks.OutcomeSent, 1, false, 1, 1}},
-		{"reply", reply, afterBegin, want{tasks.OutcomeUnknown, 1, false, 0, 1}},
-		{"reply", reply, onAnswer, want{tasks.OutcomeUnknown, 1, false, 1, 1}},
-		{"reply", reply, afterEnd, want{tasks.OutcomeSent, 1, false, 1, 1}},
-		{"reply", reply, afterLog, want{tasks.OutcomeSent, 1, false, 1, 2}},
-		{"reply", reply, afterAck, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindPush, beforeBegin, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindPush, afterBegin, want{tasks.OutcomeSent, 2, false, 1, 1}},
+		{tasks.KindPush, onAnswer, want{tasks.OutcomeSent, 2, true, 1, 1}},
+		{tasks.KindPush, afterEnd, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindPush, afterLog, want{tasks.OutcomeSent, 1, false, 1, 2}},
+		{tasks.KindPush, afterAck, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindReply, beforeBegin, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindReply, afterBegin, want{tasks.OutcomeUnknown, 1, false, 0, 1}},
+		{tasks.KindReply, onAnswer, want{tasks.OutcomeUnknown, 1, false, 1, 1}},
+		{tasks.KindReply, afterEnd, want{tasks.OutcomeSent, 1, false, 1, 1}},
+		{tasks.KindReply, afterLog, want{tasks.OutcomeSent, 1, false, 1, 2}},
+		{tasks.KindReply, afterAck, want{tasks.OutcomeSent, 1, false, 1, 1}},
 	} {
-		t.Run(c.name+" killed "+string(c.crash), func(t *testing.T) {
+		t.Run(string(c.kind)+" killed "+string(c.crash), func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			s := newStage(t, server.Client(t), linesim.Config{})
-			ticket := c.enqueue(t, s)
+			ticket := s.enqueueOne(t, c.kind, user(1))
 			s.doomedWorker(t, server.Addr, c.crash)
 			s.timePasses(t, ticket)
 			s.work(t)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"sync/atomic"
 	"syscall"
@@ -188,73 +187,67 @@ func number(t *testing.T, v any) (n int) {
 	return n
 }
 
-// TestFrozenWorkers stops workers at every step of a task, lets another take them for dead, and wakes them up.
+// TestFrozenWorkers stops a worker at every step of a task, lets another take it for dead, and wakes it up. Each case has a
+// Redis of its own: on a busy machine the workers of one case would run the tasks of another.
 func TestFrozenWorkers(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	s := newStage(t, server.Client(t), linesim.Config{})
-	type frozen struct {
-		name    string
-		process *os.Process
-		worker  string
-		ticket  producer.Ticket
-		to      string
-		unknown bool // until the frozen one says what it has heard
-	}
-	var all []frozen
 	for _, c := range []crash{beforeBegin, afterBegin, onAnswer, afterEnd, afterLog} {
 		for _, kind := range []tasks.Kind{tasks.KindPush, tasks.KindReply} {
-			f := frozen{name: string(kind) + ", frozen: " + string(c), to: user(len(all))}
-			var cmd *exec.Cmd
-			cmd, f.worker = s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
-			f.process = cmd.Process
-			if kind == tasks.KindPush {
-				f.ticket = s.push(t, f.to)
-			} else {
-				f.unknown = c == afterBegin || c == onAnswer
-				token, err := s.line.NewReplyToken(linesim.DefaultChannel.ID, f.to)
-				require.NoError(t, err)
-				f.ticket, err = s.q.Reply(t.Context(), token, lineapi.Text("hi"))
-				require.NoError(t, err)
-			}
-			var status syscall.WaitStatus
-			_, err := syscall.Wait4(f.process.Pid, &status, syscall.WUNTRACED, nil)
-			require.NoError(t, err)
-			require.True(t, status.Stopped(), f.name)
-			all = append(all, f)
+			t.Run(string(kind)+" frozen "+string(c), func(t *testing.T) {
+				t.Parallel()
+				// Until the frozen one says what it has heard.
+				meanwhile := tasks.OutcomeSent
+				if kind == tasks.KindReply && (c == afterBegin || c == onAnswer) {
+					meanwhile = tasks.OutcomeUnknown
+				}
+				freezeAndWake(t, c, kind, meanwhile)
+			})
 		}
 	}
+}
+
+func freezeAndWake(t *testing.T, c crash, kind tasks.Kind, meanwhile tasks.Outcome) {
+	server := redistest.Start(t)
+	s := newStage(t, server.Client(t), linesim.Config{})
+	cmd, frozen := s.launch(t, server.Addr, c, "DOOMED_TO=freeze")
+	ticket := s.enqueueOne(t, kind, user(1))
+	var status syscall.WaitStatus
+	_, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil)
+	require.NoError(t, err)
+	require.True(t, status.Stopped())
 
 	s.work(t)
-	for _, f := range all {
-		r := s.wait(t, f.ticket)
-		if f.unknown {
-			assert.Equal(t, tasks.OutcomeUnknown, r.Outcome, f.name)
-		} else {
-			assert.Equal(t, tasks.OutcomeSent, r.Outcome, f.name)
-		}
-		require.Eventually(t, func() bool { return s.handedOn()[f.ticket.ID] == 1 }, time.Minute, 5*time.Millisecond, f.name)
-		s.nothingIsLeft(t, f.ticket)
-		require.Eventually(t, func() bool {
-			_, known := s.workers(t)[f.worker]
-			return !known
-		}, time.Minute, 5*time.Millisecond, f.name)
+	require.Equal(t, meanwhile, s.wait(t, ticket).Outcome)
+	require.Eventually(t, func() bool { return s.handedOn()[ticket.ID] == 1 }, time.Minute, 5*time.Millisecond)
+	s.nothingIsLeft(t, ticket)
+	require.Eventually(t, func() bool {
+		_, known := s.workers(t)[frozen]
+		return !known
+	}, time.Minute, 5*time.Millisecond)
+
+	require.NoError(t, cmd.Process.Signal(syscall.SIGCONT))
+	// Once it says again what it has, and that is nothing, it has done all that it had in mind.
+	require.Eventually(t, func() bool {
+		_, lives := s.workers(t)[frozen]
+		return lives && len(s.claimed(t, frozen)) == 0
+	}, time.Minute, 5*time.Millisecond)
+	r, err := s.q.Result(t.Context(), ticket.ID)
+	require.NoError(t, err)
+	assert.Equal(t, tasks.OutcomeSent, r.Outcome, "what it heard from LINE counts")
+	assert.Equal(t, 1, s.line.Ledger().Count(user(1)))
+	s.nothingIsLeft(t, ticket)
+}
+
+// enqueueOne enqueues a push or a reply.
+func (s *stage) enqueueOne(t *testing.T, kind tasks.Kind, to string) producer.Ticket {
+	t.Helper()
+	if kind == tasks.KindPush {
+		return s.push(t, to)
 	}
-	for _, f := range all {
-		require.NoError(t, f.process.Signal(syscall.SIGCONT))
-	}
-	for _, f := range all {
-		// Once it says again what it has, and that is nothing, it has done all that it had in mind.
-		require.Eventually(t, func() bool {
-			_, lives := s.workers(t)[f.worker]
-			return lives && len(s.claimed(t, f.worker)) == 0
-		}, time.Minute, 5*time.Millisecond, f.name)
-		r, err := s.q.Result(t.Context(), f.ticket.ID)
-		require.NoError(t, err)
-		assert.Equal(t, tasks.OutcomeSent, r.Outcome, "%s: what it heard from LINE counts", f.name)
-		assert.Equal(t, 1, s.line.Ledger().Count(f.to), f.name)
-		s.nothingIsLeft(t, f.ticket)
-	}
+	token, err := s.line.NewReplyToken(linesim.DefaultChannel.ID, to)
+	require.NoError(t, err)
+	ticket, err := s.q.Reply(t.Context(), token, lineapi.Text("hi"))
+	require.NoError(t, err)
+	return ticket
 }
 
 // brings tells whether a fetch has brought something.

@@ -103,21 +103,34 @@ func (s *Sentinels) Client(
 	return rdb
 }
 
-// Master is the server that the sentinels call the master now.
+// Master is the server that all sentinels call the master. It waits until they agree: the one that has led a failover tells
+// the others a moment later.
 func (s *Sentinels) Master(t testing.TB) *Server {
 	t.Helper()
-	client := redis.NewSentinelClient(&redis.Options{Addr: s.Addrs[0]})
-	defer client.Close()
-	addr, err := client.GetMasterAddrByName(context.Background(), MasterName).Result()
-	if err != nil {
-		t.Fatal(err)
+	clients := make([]*redis.SentinelClient, len(s.Addrs))
+	for i, addr := range s.Addrs {
+		clients[i] = redis.NewSentinelClient(&redis.Options{Addr: addr})
+		defer clients[i].Close()
 	}
+	var master string
+	await(t, "the sentinels don't agree on a master", func(ctx context.Context) bool {
+		named := map[string]bool{}
+		for _, client := range clients {
+			addr, err := client.GetMasterAddrByName(ctx, MasterName).Result()
+			if err != nil {
+				return false
+			}
+			master = net.JoinHostPort(addr[0], addr[1])
+			named[master] = true
+		}
+		return len(named) == 1
+	})
 	for _, server := range s.servers {
-		if server.Addr == net.JoinHostPort(addr[0], addr[1]) {
+		if server.Addr == master {
 			return server
 		}
 	}
-	t.Fatalf("the sentinels name a master that is none of ours: %v", addr)
+	t.Fatalf("the sentinels name a master that is none of ours: %v", master)
 	return nil
 }
 
