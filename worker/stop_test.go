@@ -2,6 +2,8 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,5 +140,56 @@ func TestStopWithoutRedis(t *testing.T) {
 		r, err := s.q.Result(t.Context(), ticket.ID)
 		require.NoError(t, err)
 		require.Contains(t, []tasks.Outcome{"", tasks.OutcomeSent}, r.Outcome)
+	}
+}
+
+// stopAt ends a context before the n-th command that Redis is given.
+type stopAt struct {
+	n    atomic.Int64
+	stop context.CancelFunc
+}
+
+func (s *stopAt) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (s *stopAt) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		s.count()
+		return next(ctx, cmd)
+	}
+}
+
+func (s *stopAt) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		s.count()
+		return next(ctx, cmds)
+	}
+}
+
+func (s *stopAt) count() {
+	if s.n.Add(-1) == 0 {
+		s.stop()
+	}
+}
+
+// A worker that is stopped while it starts ends as one that is stopped later.
+func TestStopWhileItStarts(t *testing.T) {
+	t.Parallel()
+	for n := range int64(30) {
+		t.Run(fmt.Sprintf("at command %d", n), func(t *testing.T) {
+			_, mini := redistest.Mini(t)
+			s := newStage(t, mini, linesim.Config{})
+			rdb := redis.NewClient(&redis.Options{Addr: mini.(*redis.Client).Options().Addr})
+			t.Cleanup(func() { _ = rdb.Close() })
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			hook := &stopAt{stop: stop}
+			hook.n.Store(n + 1)
+			rdb.AddHook(hook)
+			cfg := s.config(t)
+			cfg.Redis, cfg.Grace = rdb, 10*time.Millisecond
+			w, err := worker.New(cfg)
+			require.NoError(t, err)
+			require.NoError(t, w.Run(ctx))
+		})
 	}
 }

@@ -175,16 +175,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err == nil {
 		err = channel.Register(ctx, w.cfg.Redis, names...)
 	}
-	switch {
-	case ctx.Err() != nil:
-		return nil // stopped before it began
-	case err != nil:
-		return fmt.Errorf("worker: redis can't be reached: %w", err)
+	if err != nil {
+		return notStarted(ctx, fmt.Errorf("redis can't be reached: %w", err))
 	}
 	again := map[string]time.Time{}
 	if err := w.attend(ctx, true, again); err != nil {
 		w.lookout.close()
-		return fmt.Errorf("worker: %w", err)
+		return notStarted(ctx, err)
 	}
 	w.checkClock(ctx)
 	w.checkRedis(ctx, w.lookout)
@@ -192,17 +189,14 @@ func (w *Worker) Run(ctx context.Context) error {
 	if _, err := w.beat(ctx); err != nil {
 		w.leave()
 		w.lookout.close()
-		if ctx.Err() != nil {
-			return nil // stopped before it began
-		}
-		return fmt.Errorf("worker: %w", err)
+		return notStarted(ctx, err)
 	}
 	f := newFleet(w, serversFor(roundTrip))
 	if err := f.startShared(); err != nil {
 		f.stop()
 		w.leave()
 		w.lookout.close()
-		return fmt.Errorf("worker: %w", err)
+		return notStarted(ctx, err)
 	}
 	w.log.Info("worker started", zap.String("worker", w.id), zap.Strings("channels", names),
 		zap.Duration("redis_round_trip", roundTrip))
@@ -246,6 +240,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		return errors.New("worker: stopped while Redis is or has just been away: what could not be returned to its queue " +
 			"comes again under another worker")
 	}
+}
+
+// notStarted is why Run could not begin. Stopped before it began is no error.
+func notStarted(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("worker: %w", err)
 }
 
 // stopMargin is for what asynq does after the grace time: it waits two seconds more, then returns its tasks. With the
