@@ -89,10 +89,14 @@ func (o *object) close() []byte {
 func (o *object) checked(p problems) ([]byte, error) {
 	body := o.close()
 	if len(body) > MaxRequestBytes {
-		p.add("", fmt.Sprintf("the request of %d bytes is larger than %d", len(body), MaxRequestBytes))
+		p.add("", tooLarge(len(body)))
 	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	return body, nil
+}
+
+func tooLarge(size int) string {
+	return fmt.Sprintf("the request of %d bytes is larger than %d", size, MaxRequestBytes)
 }

@@ -46,6 +46,7 @@ type call struct {
 
 	secrets  []string  // values of the request that an error must not repeat
 	messages []Message // the same for what they say
+	ready    []byte    // the same, as a JSON array of messages
 }
 
 // upload is a body of size bytes that streams from a reader of the caller's.
@@ -136,7 +137,7 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 	if err := c.mayGo(ctx, k.endpoint); err != nil {
 		return nil, err
 	}
-	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.messages)
+	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.content)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)
 	}
@@ -177,10 +178,13 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 	return req, nil
 }
 
+// content is what an error must not repeat of what the messages say.
+func (k call) content() []string { return contentOf(append(MessagesOf(k.ready), k.messages...)) }
+
 // exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets
 // and without what the messages say.
 func exchange(
-	client *http.Client, req *http.Request, operation string, secrets []string, messages []Message,
+	client *http.Client, req *http.Request, operation string, secrets []string, content func() []string,
 ) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, &Error{Operation: operation, Reason: Network, Unsent: true, Err: err}
@@ -194,7 +198,7 @@ func exchange(
 	resp, err := client.Do(req)
 	if err != nil {
 		err = withoutURL(err)
-		if text := concealed(err.Error(), append(secrets, contentOf(messages)...)); text != err.Error() {
+		if text := concealed(err.Error(), append(secrets, content()...)); text != err.Error() {
 			err = errors.New(text)
 		}
 		return nil, &Error{Operation: operation, Reason: Network, Unsent: sought.Load() && !connected.Load(), Err: err}
@@ -210,7 +214,7 @@ func exchange(
 	}
 	defer resp.Body.Close()
 	body, _ := readUpTo(resp.Body, maxAnswer) // the status decides, whatever became of the body
-	return nil, errorOf(resp, body, operation, append(secrets, contentOf(messages)...))
+	return nil, errorOf(resp, body, operation, append(secrets, content()...))
 }
 
 // errorOf turns an answer into an error.

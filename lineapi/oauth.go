@@ -137,7 +137,7 @@ func (o *OAuth) call(ctx context.Context, k call, v any) error {
 	if err != nil {
 		return err
 	}
-	resp, err := exchange(o.http, req, k.endpoint.Operation, k.secrets, nil)
+	resp, err := exchange(o.http, req, k.endpoint.Operation, k.secrets, k.content)
 	if err != nil {
 		return err
 	}

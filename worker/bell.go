@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/channel"
 )
 
@@ -28,11 +29,13 @@ type bells struct {
 	unheard chan struct{}
 	// holds gets a value when a channel's holds have changed.
 	holds chan struct{}
+	// campaigns gets a value when a campaign has changed.
+	campaigns chan struct{}
 }
 
 func newBells(ours func(queue string) bool) *bells {
 	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1),
-		holds: make(chan struct{}, 1)}
+		holds: make(chan struct{}, 1), campaigns: make(chan struct{}, 1)}
 }
 
 // hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
@@ -86,6 +89,10 @@ func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
 			}
 			if _, ok := channel.Changed(m.Payload); ok {
 				notify(b.holds)
+				continue
+			}
+			if _, _, ok := campaign.Changed(m.Payload); ok {
+				notify(b.campaigns)
 				continue
 			}
 			b.ring(m.Payload)

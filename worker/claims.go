@@ -7,6 +7,8 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/lineq/lineq/tasks"
 )
 
 // claim names a task that a worker has: its queue, and its ID in asynq.
@@ -105,6 +107,9 @@ func (w *Worker) claimed(ctx context.Context, t *asynq.Task) error {
 	id, _ := asynq.GetTaskID(ctx)
 	w.claims.hold(queue, id, time.Time{})
 	defer w.claims.ended(queue, id)
+	if isCampaignTask(tasks.Kind(t.Type())) {
+		return w.campaignTask(ctx, t)
+	}
 	return w.handle(ctx, t)
 }
 

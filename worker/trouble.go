@@ -162,9 +162,14 @@ func (r *recipients) wait(j *job, now time.Time) time.Duration {
 	if !ok {
 		return 0
 	}
+	return r.waitFor(j.Channel, p.To, now)
+}
+
+// waitFor is how long a recipient is left alone.
+func (r *recipients) waitFor(channel, to string, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(0, r.until[j.Channel][p.To].Sub(now))
+	return max(0, r.until[channel][to].Sub(now))
 }
 
 // refuse notes a refusal, and tells whether it was the recipient's own.

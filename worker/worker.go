@@ -33,12 +33,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
@@ -75,14 +77,18 @@ type Worker struct {
 	log     *zap.Logger
 	redis   redis.UniversalClient // Config.Redis, for what every send needs
 	records *record.Store
-	clients map[string]*lineapi.Client // those of the configuration, paced
-	limiter *limit.Limiter
-	metrics *metrics
-	bells   *bells
-	claims  *claims
-	health  *health
-	lookout lookout
-	alarms  alarms
+	// campaigns are in Redis; known is what this worker knows of those that it works on.
+	campaigns *campaign.Store
+	known     campaigns
+	asynq     *asynq.Client
+	clients   map[string]*lineapi.Client // those of the configuration, paced
+	limiter   *limit.Limiter
+	metrics   *metrics
+	bells     *bells
+	claims    *claims
+	health    *health
+	lookout   lookout
+	alarms    alarms
 
 	holds      heldChannels
 	tokens     refusals
@@ -135,17 +141,19 @@ func New(cfg Config) (*Worker, error) {
 	}
 	cfg.Redis.AddHook(handshake{})
 	w := &Worker{
-		cfg:     cfg,
-		id:      newWorkerID(),
-		log:     cfg.Log,
-		redis:   bundled,
-		records: record.New(bundled, cfg.Retention),
-		health:  &health{log: cfg.Log},
-		lookout: newLookout(cfg.Redis),
-		random:  rand.Float64,
-		metrics: m,
-		clients: map[string]*lineapi.Client{},
-		asked:   map[string]time.Time{},
+		cfg:       cfg,
+		id:        newWorkerID(),
+		log:       cfg.Log,
+		redis:     bundled,
+		records:   record.New(bundled, cfg.Retention),
+		campaigns: campaign.New(bundled, campaign.Retention{}),
+		asynq:     asynq.NewClientFromRedisClient(cfg.Redis),
+		health:    &health{log: cfg.Log},
+		lookout:   newLookout(cfg.Redis),
+		random:    rand.Float64,
+		metrics:   m,
+		clients:   map[string]*lineapi.Client{},
+		asked:     map[string]time.Time{},
 	}
 	w.bells = newBells(w.serves)
 	w.claims = newClaims(w.takenAway)
@@ -205,6 +213,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	watches.Go(func() { w.bells.listen(ctx, w.lookout) })
 	watches.Go(func() { w.health.watch(ctx, w.lookout) })
 	watches.Go(func() { w.watchHolds(ctx, again) })
+	watches.Go(func() { w.watchCampaigns(ctx) })
 	// It lives for the others until it has given back all that it had.
 	lives, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()

@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	_ "embed"
+	_ "embed" // the scripts
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +28,7 @@ var sealLua string
 var (
 	draftScript  = redis.NewScript(draftLua)
 	appendScript = redis.NewScript(appendLua)
-	sealScript   = redis.NewScript(sealLua)
+	sealScript   = redis.NewScript(campaignLua + sealLua)
 )
 
 const (
@@ -147,7 +147,7 @@ func (d *Draft) Seal(ctx context.Context, size, chunks int, odd []Odd, t Totals)
 	k := keysOf(d.id)
 	args := []any{
 		d.token, t.Recipients, t.Rejected, t.Duplicates, chunks, size, Block, d.plan.MaxFailures, d.plan.Rate,
-		d.store.retention.Recipients.Milliseconds(), d.store.retention.Counts.Milliseconds(),
+		d.store.retention.Recipients.Milliseconds(), d.store.retention.Counts.Milliseconds(), unixMilli(d.plan.At),
 	}
 	for _, o := range odd {
 		args = append(args, o.Chunk, fmt.Sprintf("%d %s", o.Size, o.Mode))

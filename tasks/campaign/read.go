@@ -3,10 +3,13 @@ package campaign
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"strconv"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
@@ -25,6 +28,34 @@ func (s *Store) Summary(ctx context.Context, id string) (Summary, error) {
 		return Summary{}, fmt.Errorf("campaign %s: %w", id, ErrNotFound)
 	}
 	return summary(id, fields), nil
+}
+
+// Plan reads what a campaign does, or fails with ErrNotFound.
+func (s *Store) Plan(ctx context.Context, id string) (Plan, error) {
+	b, err := s.rdb.Get(ctx, keysOf(id).message).Bytes()
+	if errors.Is(err, redis.Nil) {
+		err = ErrNotFound
+	}
+	var p Plan
+	if err == nil {
+		err = json.Unmarshal(b, &p)
+	}
+	if err != nil {
+		return Plan{}, fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// Chunk reads one packed chunk, or fails with ErrNotFound.
+func (s *Store) Chunk(ctx context.Context, id string, n int) ([]byte, error) {
+	b, err := s.rdb.HGet(ctx, keysOf(id).chunks, strconv.Itoa(n)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("campaign %s, chunk %d: %w", id, n, err)
+	}
+	return b, nil
 }
 
 // reasons are those of a failure, by the byte that stands for each in a unit's record.

@@ -2,6 +2,9 @@ package campaign
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -58,4 +61,22 @@ const changed = "campaign:"
 // ring tells the workers that a campaign has changed. Who doesn't hear it looks within a second.
 func (s *Store) ring(ctx context.Context, channel, id string) {
 	s.rdb.Publish(ctx, tasks.Bell, changed+channel+"/"+id)
+}
+
+func newToken() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+func number(s string) int {
+	n, _ := strconv.Atoi(s)
+	return n
+}
+
+func unixMilli(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }

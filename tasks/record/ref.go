@@ -40,7 +40,8 @@ func ParseRef(s string) (Ref, error) {
 func ParseCopy(s string) (ref Ref, n int, err error) {
 	name, copied, isCopy := strings.Cut(s, "~")
 	channel, id, _ := strings.Cut(name, ":")
-	if err := cmp.Or(tasks.CheckChannel(channel), tasks.CheckID(id)); err != nil {
+	own, _, _ := strings.Cut(id, "/") // what follows tells a campaign's own tasks apart
+	if err := cmp.Or(tasks.CheckChannel(channel), tasks.CheckID(own)); err != nil {
 		return Ref{}, 0, err
 	}
 	ref = Ref{channel, id}

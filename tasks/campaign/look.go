@@ -1,0 +1,105 @@
+package campaign
+
+import (
+	"context"
+	_ "embed" // the script
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed look.lua
+var lookLua string
+
+var lookScript = redis.NewScript(campaignLua + lookLua)
+
+// Ref names a campaign.
+type Ref struct{ Channel, ID string }
+
+// Unended lists the campaigns that workers have to look after, sorted.
+func (s *Store) Unended(ctx context.Context) ([]Ref, error) {
+	members, err := s.rdb.SMembers(ctx, unended).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	slices.Sort(members)
+	refs := make([]Ref, 0, len(members))
+	for _, m := range members {
+		channel, id, _ := strings.Cut(m, "/")
+		refs = append(refs, Ref{channel, id})
+	}
+	return refs, nil
+}
+
+// Need is what a campaign needs of a worker.
+type Need string
+
+const (
+	Nothing        Need = ""
+	NeedsPreflight Need = "preflight"
+	NeedsLanes     Need = "lanes" // there are none, or none has been heard of for a while
+	NeedsTelling   Need = "tell"  // it has ended, and that doesn't stand in the delivery log yet
+	Gone           Need = "gone"  // nobody has to look after it any more
+)
+
+const (
+	// stalled is how long nothing may be heard of a sending campaign's lanes.
+	stalled = 30 * time.Second
+	// preflightTime is how long a preflight may take before another one is begun.
+	preflightTime = time.Minute
+)
+
+// Look is how a campaign stands, and what it needs.
+type Look struct {
+	State     State
+	Need      Need
+	Preflight int // the number of the one that it needs
+	Epoch     int
+}
+
+// Look says how a campaign stands and what it needs. Of many workers one is told, and nobody else for a while: if it dies
+// over it, another is told then.
+func (s *Store) Look(ctx context.Context, id string) (Look, error) {
+	v, err := lookScript.Run(ctx, s.rdb, keysOf(id).all(), stalled.Milliseconds(), preflightTime.Milliseconds()).StringSlice()
+	if err != nil {
+		return Look{}, fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return Look{State(v[0]), Need(v[1]), number(v[2]), number(v[3])}, nil
+}
+
+// Told says that a campaign's end stands in the delivery log: from now on nobody has to look after it.
+func (s *Store) Told(ctx context.Context, r Ref) error {
+	k := keysOf(r.ID)
+	err := toldScript.Run(ctx, s.rdb, []string{k.state}).Err()
+	if err == nil {
+		err = s.Forget(ctx, r)
+	}
+	if err != nil {
+		return fmt.Errorf("campaign %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// toldScript leaves a campaign alone whose counts have expired.
+var toldScript = redis.NewScript(`if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'told', '1') end
+return 0`)
+
+// Forget takes a campaign out of Unended.
+func (s *Store) Forget(ctx context.Context, r Ref) error {
+	return s.rdb.SRem(ctx, unended, r.Channel+"/"+r.ID).Err()
+}
+
+// Rest says that all lanes wait on purpose for so long.
+func (s *Store) Rest(ctx context.Context, id string, d time.Duration) error {
+	now, err := s.rdb.Time(ctx).Result()
+	if err == nil {
+		err = s.rdb.HSet(ctx, keysOf(id).state, "rest", now.Add(d).UnixMilli()).Err()
+	}
+	if err != nil {
+		return fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return nil
+}

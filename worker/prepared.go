@@ -1,0 +1,177 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/lineapi/endpoint"
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
+	"github.com/lineq/lineq/tasks/campaign/chunk"
+	"github.com/lineq/lineq/tasks/campaign/template"
+)
+
+// prepared is a campaign made ready to be sent, once for all lanes of a worker. It is safe for concurrent use.
+type prepared struct {
+	id        string
+	channel   string
+	plan      campaign.Plan
+	templates []*template.Bound
+	personal  []bool // of each, whether its messages differ from one recipient to the next
+	options   lineapi.Ready
+	push      tasks.Policy
+	multicast tasks.Policy
+
+	mu      sync.Mutex
+	chunks  map[int]*chunk.Chunk
+	numbers []int          // of the chunks, in the order in which they came
+	errors  map[string]int // the numbers of errors' texts
+	latency time.Duration  // of LINE's answers, smoothed
+}
+
+// chunksKept is how many chunks a worker keeps of a campaign: its lanes work on neighbouring units of few of them.
+const chunksKept = 64
+
+// prepare makes a campaign ready, unless it is. Its plan never changes.
+func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, error) {
+	w.known.mu.Lock()
+	p := w.known.prepared[id]
+	w.known.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	plan, err := w.campaigns.Plan(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*chunk.Chunk{}, errors: map[string]int{}}
+	if p.options, err = lineapi.ReadyOptions(plan.NotificationDisabled, plan.CustomAggregationUnits); err != nil {
+		return nil, err
+	}
+	for _, t := range plan.Templates {
+		parsed, err := template.Parse(t.Messages)
+		if err != nil {
+			return nil, err
+		}
+		bound, err := parsed.Bind(plan.Columns)
+		if err != nil {
+			return nil, err
+		}
+		p.templates = append(p.templates, bound)
+		p.personal = append(p.personal, len(parsed.Placeholders()) > 0)
+	}
+	if p.push, err = tasks.PolicyOf(tasks.KindPush); err != nil {
+		return nil, err
+	}
+	if p.multicast, err = tasks.PolicyOf(tasks.KindMulticast); err != nil {
+		return nil, err
+	}
+	w.known.mu.Lock()
+	defer w.known.mu.Unlock()
+	if w.known.prepared == nil {
+		w.known.prepared = map[string]*prepared{}
+	}
+	if there := w.known.prepared[id]; there != nil {
+		return there, nil
+	}
+	w.known.prepared[id] = p
+	return p, nil
+}
+
+// chunk reads one of the campaign's chunks.
+func (p *prepared) chunk(ctx context.Context, store *campaign.Store, n int) (*chunk.Chunk, error) {
+	p.mu.Lock()
+	c := p.chunks[n]
+	p.mu.Unlock()
+	if c != nil {
+		return c, nil
+	}
+	packed, err := store.Chunk(ctx, p.id, n)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := chunk.Parse(packed)
+	if err != nil {
+		return nil, fmt.Errorf("campaign %s, chunk %d: %w", p.id, n, err)
+	}
+	if parsed.Template >= len(p.templates) || parsed.Columns != 0 && parsed.Columns != len(p.plan.Columns) {
+		return nil, fmt.Errorf("campaign %s, chunk %d: it isn't of this plan", p.id, n)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.chunks[n] == nil {
+		p.chunks[n] = &parsed
+		p.numbers = append(p.numbers, n)
+		if len(p.numbers) > chunksKept {
+			delete(p.chunks, p.numbers[0])
+			p.numbers = p.numbers[1:]
+		}
+	}
+	return &parsed, nil
+}
+
+// messages renders what one recipient gets, or all of a multicast.
+func (p *prepared) messages(c *chunk.Chunk, i int) []byte {
+	var values []string
+	if c.Columns > 0 {
+		values = c.Row(i)
+	}
+	return p.templates[c.Template].Append(make([]byte, 0, 512), values)
+}
+
+// errorNumber is the number under which the campaign keeps the text of an error; 0: it keeps no more.
+func (p *prepared) errorNumber(ctx context.Context, store *campaign.Store, text string) int {
+	p.mu.Lock()
+	n, known := p.errors[text]
+	p.mu.Unlock()
+	if known {
+		return n
+	}
+	numbers, err := store.Intern(ctx, p.id, text)
+	if err != nil {
+		return 0 // the outcome counts, its explanation is lost
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.errors[text] = numbers[0]
+	return numbers[0]
+}
+
+// took smooths the time that LINE takes.
+func (p *prepared) took(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency += (d - p.latency) / 32
+}
+
+func (p *prepared) usual() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.latency
+}
+
+// policy is the rules of a unit's requests.
+func (p *prepared) policy(pushes bool) tasks.Policy {
+	if pushes {
+		return p.push
+	}
+	return p.multicast
+}
+
+// retryKey is the key of one request: the same for every attempt at it.
+func (p *prepared) retryKey(e endpoint.Endpoint, u *campaign.Unit, part int) string {
+	return tasks.RetryKey(p.channel, e, p.id, u.RequestName(part), u.Generation)
+}
+
+// userIDs is the JSON array of a multicast's recipients.
+func userIDs(to []string) []byte {
+	b, err := json.Marshal(to)
+	if err != nil {
+		panic("worker: ids can't be written as JSON") // they are strings
+	}
+	return b
+}
