@@ -17,6 +17,7 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/redistest"
 	"github.com/lineq/lineq/worker"
@@ -24,13 +25,14 @@ import (
 
 // stage is all that a message meets on its way: a producer, Redis, a worker, and the simulated LINE.
 type stage struct {
-	line    *linesim.Simulator
-	server  *httptest.Server
-	rdb     redis.UniversalClient
-	q       *producer.Client
-	records *record.Store
-	logs    *observer.ObservedLogs
-	log     *zap.Logger
+	line      *linesim.Simulator
+	server    *httptest.Server
+	rdb       redis.UniversalClient
+	q         *producer.Client
+	records   *record.Store
+	campaigns *campaign.Store
+	logs      *observer.ObservedLogs
+	log       *zap.Logger
 }
 
 // newStage sets everything up but the worker.
@@ -41,7 +43,7 @@ func newStage(t *testing.T, rdb redis.UniversalClient, cfg linesim.Config) *stag
 	}
 	line, err := linesim.New(cfg)
 	require.NoError(t, err)
-	s := &stage{line: line, server: httptest.NewServer(line), rdb: rdb, records: record.New(rdb, record.Retention{})}
+	s := &stage{line: line, server: httptest.NewServer(line), rdb: rdb, records: record.New(rdb, record.Retention{}), campaigns: campaign.New(rdb, campaign.Retention{})}
 	t.Cleanup(s.server.Close)
 	s.q, err = producer.New(producer.Config{Redis: rdb})
 	require.NoError(t, err)

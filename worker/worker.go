@@ -68,6 +68,8 @@ type Config struct {
 	Concurrency int
 	// Retention is how long records of decided tasks are kept.
 	Retention record.Retention
+	// WebhookSecret signs the webhooks of campaigns, see WebhookSignature. Empty: they aren't signed.
+	WebhookSecret string
 }
 
 // Worker sends. Make it with New, and Run it once.

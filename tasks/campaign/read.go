@@ -5,8 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -96,24 +97,33 @@ func summary(id string, fields map[string]string) Summary {
 }
 
 // List reads the summaries of all campaigns that are kept, the newest first.
-func (s *Store) List(ctx context.Context) ([]Summary, error) { return nil, nil }
-
-// Row is one recipient and what became of it.
-type Row struct {
-	To       string
-	Template string
-	Vars     map[string]string
-	// Outcome is empty while it is pending, and cancelled where the campaign was cancelled before it was sent to.
-	Outcome   tasks.Outcome
-	Reason    lineapi.Reason
-	Error     string // LINE's explanation, or ours
-	Replayed  bool
-	RequestID string
-	At        time.Time // when it was decided, whole seconds; zero: it isn't
+func (s *Store) List(ctx context.Context) ([]Summary, error) {
+	members, err := s.rdb.ZRevRange(ctx, index, 0, -1).Result()
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	all := []Summary{}
+	for some := range slices.Chunk(members, listed) {
+		states := make([]*redis.MapStringStringCmd, len(some))
+		ids := make([]string, len(some))
+		_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for i, m := range some {
+				_, ids[i], _ = strings.Cut(m, "/")
+				states[i] = p.HGetAll(ctx, keysOf(ids[i]).state)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("list campaigns: %w", err)
+		}
+		for i, state := range states {
+			if f := state.Val(); len(f) > 0 && f["state"] != string(StateDraft) {
+				all = append(all, summary(ids[i], f))
+			}
+		}
+	}
+	return all, nil
 }
 
-// Recipients reads all recipients, chunk by chunk in the order in which they are sent to. It ends after an error.
-func (s *Store) Recipients(ctx context.Context, id string) iter.Seq2[Row, error] { return nil }
-
-// Find reads one recipient, or fails with ErrNotFound. It looks through the chunks.
-func (s *Store) Find(ctx context.Context, id, to string) (Row, error) { return Row{}, nil }
+// listed is how many campaigns are read in one round trip.
+const listed = 100
