@@ -1,12 +1,12 @@
-// Package chunk is the form in which a campaign's recipients are kept: up to 500 that share what comes before the digits of
-// their ids and the template of their messages. An id takes 16 bytes, since deflate gains nothing on random digits, and what
-// the columns hold is deflated: on short names that takes less room than zstd or S2.
+// Package chunk is the form in which a campaign's recipients are kept: up to 500 that share what comes before the digits
+// of their ids and the template of their messages. An id takes 16 bytes, since nothing makes random digits smaller, and
+// what the columns hold is deflated: on short names that takes less room than zstd or S2.
 //
 //	version, id prefix          a byte each
 //	template, ids, columns      uvarints
 //	ids                         16 bytes each
 //	size of the values          uvarint; this and what follows only where there are columns
-//	values                      deflated: first the lengths of all as uvarints, then their text, column by column
+//	values                      deflated: the lengths of all as uvarints, then their text; column by column
 //
 // The ids of a full chunk without columns fit into 8,192 bytes together with what stands before them and what Redis adds,
 // which is a size that its allocator has.
