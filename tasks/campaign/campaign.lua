@@ -9,7 +9,7 @@
 --   nc place      the next unit that nobody has claimed yet: its chunk, and the place in that of its first recipient
 --   sent failed unknown requests replayed   and x:<code> for what failed or is unknown by reason
 --   epoch         only lanes of this one may work
---   lane:<n>      who is lane n: "<run> <worker>"
+--   lane:<n>      who is lane n: "<epoch> <run> <worker>"
 --   seen rest     when a lane last was here, and until when all of them wait on purpose
 --   kick          there are no lanes for this epoch yet
 --   at checked    when it may start; that its first preflight has gone well

@@ -2,13 +2,13 @@
 -- LINE may have, so that its answer is heard while it remembers the retry key; of a cancelled one it gives that up.
 --
 -- ARGV 1 epoch  2 lane  3 run and worker  4 token, to which a number is added  5 how long a pass may take, ms
---      6 units at most  7 recipients at most that a unit may try for the first time  8 horizon, ms
+--      6 units at most  7 recipients at most that a unit of pushes may try for the first time  8 horizon, ms
 -- Returns "units", name, token, generation, passes, "1" if only what LINE may have is to be sent, first, layout, states,
 --         µs until the first may go … | "wait", ms | "over", state
 local v = redis.call('HMGET', KEYS[1], 'state', 'epoch', 'lane:' .. ARGV[2], 'chunks', 'size', 'block', 'mode', 'nc', 'place',
   'rate', 'tat', 'allow', 'taken')
 local state = v[1]
-if v[2] ~= ARGV[1] or v[3] ~= ARGV[3] then return {'over', 'replaced'} end
+if v[2] ~= ARGV[1] or v[3] ~= ARGV[1] .. ' ' .. ARGV[3] then return {'over', 'replaced'} end
 if state ~= 'sending' and state ~= 'paused' and state ~= 'cancelled' then return {'over', state or ''} end
 redis.call('HSET', KEYS[1], 'seen', whole(now))
 local chunks, size, block, mode = tonumber(v[4]), tonumber(v[5]), tonumber(v[6]), v[7]
@@ -104,7 +104,7 @@ local function again(name)
   local rest = opens + fresh == 0 or opens == 0 and state ~= 'sending'
   local free, n = 0, 0
   if not rest and state == 'sending' then
-    free = math.min(room(), most)
+    free = sizes and room() or math.min(room(), most)
     for i, s in ipairs(states) do
       if s == 112 and n < fresh and free >= sizeOf(i) then
         n = n + 1

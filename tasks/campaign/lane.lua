@@ -5,7 +5,8 @@
 -- Returns state, or "replaced"
 local v = redis.call('HMGET', KEYS[1], 'state', 'epoch', 'lane:' .. ARGV[2])
 if not v[1] or v[2] ~= ARGV[1] then return 'replaced' end
-local run, worker = string.match(v[3] or '', '^(%d+) (.*)$')
+local epoch, run, worker = string.match(v[3] or '', '^(%d+) (%d+) (.*)$')
+if epoch ~= ARGV[1] then run = nil end
 if run and tonumber(run) > tonumber(ARGV[3]) then return 'replaced' end
 if run == ARGV[3] and worker ~= ARGV[4] then
   local prefix = worker .. '.' .. ARGV[2] .. '.'
@@ -13,5 +14,5 @@ if run == ARGV[3] and worker ~= ARGV[4] then
     if string.sub(readUnit(name).token, 1, #prefix) == prefix then redis.call('ZADD', KEYS[6], 0, name) end
   end
 end
-redis.call('HSET', KEYS[1], 'lane:' .. ARGV[2], ARGV[3] .. ' ' .. ARGV[4], 'seen', whole(now))
+redis.call('HSET', KEYS[1], 'lane:' .. ARGV[2], ARGV[1] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4], 'seen', whole(now))
 return v[1]
