@@ -24,6 +24,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	Channel string
 	// Retention is how long the records are kept of tasks that this client cancels; give it the workers' value.
 	Retention record.Retention
+	// Campaigns is how long a campaign of this client's is kept after its end.
+	Campaigns campaign.Retention
 	// KeepCompleted tells asynq to keep finished tasks for its dashboard, at about 1 KB of Redis each. Zero: not at all;
 	// lineq's own records don't need it.
 	KeepCompleted time.Duration
@@ -45,6 +48,7 @@ type Client struct {
 	rdb       redis.UniversalClient
 	inspector *asynq.Inspector
 	records   *record.Store
+	campaigns *campaign.Store
 	channel   string
 	keep      time.Duration
 }
@@ -64,6 +68,7 @@ func New(cfg Config) (*Client, error) {
 		rdb:       cfg.Redis,
 		inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		records:   record.New(cfg.Redis, cfg.Retention),
+		campaigns: campaign.New(cfg.Redis, cfg.Campaigns),
 		channel:   cfg.Channel,
 		keep:      cfg.KeepCompleted,
 	}, nil

@@ -15,7 +15,7 @@ const childEnv = "LINEQBENCH_CHILD"
 
 // child is what a worker's process has to know.
 type child struct {
-	As    string // lineq, asynq or bare
+	As    string // lineq, asynq, bare or intake
 	Redis string // address
 	LINE  string // origin
 	Token string
@@ -23,12 +23,16 @@ type child struct {
 	Limited bool
 	// N is how many requests a bare loop makes.
 	N int
+	// Audience is the file that an intake reads, and Named tells that it has names.
+	Audience string
+	Named    bool
 }
 
 // process is a worker under way. It ends when its standard input does: also when this program dies.
 type process struct {
-	cmd   *exec.Cmd
-	stdin io.Closer
+	cmd    *exec.Cmd
+	stdin  io.Closer
+	stdout io.Reader
 }
 
 func (c child) start() (*process, error) {
@@ -47,7 +51,11 @@ func (c child) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &process{cmd, stdin}, cmd.Start()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &process{cmd, stdin, stdout}, cmd.Start()
 }
 
 // stop lets the worker finish what it has begun, and returns the processor time that it took.
@@ -60,7 +68,7 @@ func (p *process) stop() (time.Duration, error) {
 }
 
 // runChild is the other process.
-func runChild(spec string, stdin io.Reader) error {
+func runChild(spec string, stdin io.Reader, stdout io.Writer) error {
 	var c child
 	if err := json.Unmarshal([]byte(spec), &c); err != nil {
 		return err
@@ -78,6 +86,8 @@ func runChild(spec string, stdin io.Reader) error {
 		return c.runAsynq(ctx)
 	case "bare":
 		return c.runBare(ctx)
+	case "intake":
+		return c.runIntake(ctx, stdout)
 	}
 	return errors.New("unknown kind of worker")
 }

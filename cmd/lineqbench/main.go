@@ -25,7 +25,7 @@ import (
 
 func main() {
 	if spec := os.Getenv(childEnv); spec != "" {
-		if err := runChild(spec, os.Stdin); err != nil {
+		if err := runChild(spec, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "lineqbench: a worker:", err)
 			os.Exit(1)
 		}
@@ -59,6 +59,7 @@ var parts = []struct{ letter, name string }{
 	{"h", "single pushes with 2 ms to Redis"},
 	{"i", "bytes of Redis per push"},
 	{"j", "cost of a held channel with 100,000 pushes"},
+	{"k", "intake of campaigns: rate, bytes of Redis, memory"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -74,6 +75,7 @@ var measures = []struct {
 	{"h", measureFarRates},
 	{"i", measureMemory},
 	{"j", measureHeld},
+	{"k", measureIntake},
 }
 
 // bench is one run of the program.

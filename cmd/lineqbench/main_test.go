@@ -16,7 +16,7 @@ import (
 // The test's own program is what the benchmark starts as its workers.
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(childEnv); spec != "" {
-		if err := runChild(spec, os.Stdin); err != nil {
+		if err := runChild(spec, os.Stdin, os.Stdout); err != nil {
 			panic(err)
 		}
 		return
@@ -29,7 +29,7 @@ func TestRunMeasures(t *testing.T) {
 		t.Skip("SKIPPED: it needs redis-server on the PATH (Debian: apt-get install redis-server)")
 	}
 	var out bytes.Buffer
-	args := []string{"-only", "b,c,d,h,i", "-n", "200", "-rounds", "1", "-json"}
+	args := []string{"-only", "b,c,d,h,i,k", "-n", "200", "-rounds", "1", "-json"}
 	require.NoError(t, run(t.Context(), args, &out, io.Discard))
 	var got struct {
 		Machine machine
@@ -43,7 +43,7 @@ func TestRunMeasures(t *testing.T) {
 		letters = append(letters, r.Part)
 		assert.Positive(t, r.Value, r.What)
 	}
-	assert.Equal(t, []string{"b", "c", "d1", "d", "h1", "h", "i", "i"}, letters)
+	assert.Equal(t, []string{"b", "c", "d1", "d", "h1", "h", "i", "i", "k0", "k1", "k1", "k1", "k2", "k2", "k2", "k", "k", "k"}, letters)
 	require.Len(t, got.Rows[1].Ratios, 1, "a wasn't measured")
 	assert.Equal(t, "b", got.Rows[1].Ratios[0].To)
 	assert.InDelta(t, got.Rows[1].Value/got.Rows[0].Value, got.Rows[1].Ratios[0].Value, 0.001)
