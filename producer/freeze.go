@@ -56,11 +56,9 @@ func newFreezer(ctx context.Context, fail context.CancelCauseFunc, d *campaign.D
 }
 
 // chunk returns an empty one.
-func (f *freezer) chunk(g group, columns int) *growing {
+func (f *freezer) chunk(prefix byte, template, columns int) *growing {
 	c := f.pool.Get().(*growing)
-	c.Chunk = chunk.Chunk{
-		Prefix: g.prefix, Template: g.template, Columns: columns, IDs: c.IDs[:0], Values: c.Values[:0],
-	}
+	c.Chunk = chunk.Chunk{Prefix: prefix, Template: template, Columns: columns, IDs: c.IDs[:0], Values: c.Values[:0]}
 	c.text = 0
 	return c
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,8 +24,10 @@ import (
 const (
 	// laneTime is how long one run goes on claiming.
 	laneTime = 10 * time.Second
-	// laneNap is how long a run waits itself until there is something to claim; for more it leaves its slot.
-	laneNap = 2 * time.Second
+	// laneNap is how long a run waits itself until there is something to claim; for more it leaves its slot. laneRest is when
+	// it comes again at the latest: what others have under way may come back sooner than they have said.
+	laneNap  = 2 * time.Second
+	laneRest = 5 * time.Second
 	// pushHands and multicastHands are how many requests of one lane are under way or wait for their permits.
 	pushHands      = 64
 	multicastHands = 16
@@ -46,13 +49,15 @@ type laneRun struct {
 
 	hands    sync.WaitGroup
 	closings sync.WaitGroup
-	once     sync.Once // stopFor
+	live     atomic.Int32  // passes that aren't closed
+	closed   chan struct{} // gets a value when one is
+	once     sync.Once     // stopFor
 }
 
 // lane runs a lane once.
 func (w *Worker) lane(ctx context.Context, j campaign.Job, client *lineapi.Client) error {
 	l := &laneRun{
-		w: w, client: client,
+		w: w, client: client, closed: make(chan struct{}, 1),
 		lane: campaign.Lane{ID: j.ID, Epoch: j.Epoch, Lane: j.Lane, Run: j.Run, Worker: w.id},
 	}
 	again := func(err error) error { return &postponed{delay: redisDelay, reason: err.Error()} }
@@ -150,10 +155,10 @@ func (l *laneRun) work() (wait time.Duration, over bool, err error) {
 			}
 			return 0, true, nil
 		case len(c.Units) == 0:
-			if c.Wait > laneNap {
-				return c.Wait, false, nil
+			if c.Wait > laneNap && l.live.Load() == 0 {
+				return min(c.Wait, laneRest), false, nil
 			}
-			if !sleep(l.ctx, c.Wait) {
+			if !l.nap(min(c.Wait, laneNap)) {
 				return 0, false, nil
 			}
 			continue
@@ -165,12 +170,27 @@ func (l *laneRun) work() (wait time.Duration, over bool, err error) {
 	return 0, false, nil
 }
 
+// nap waits until there may be something to claim: for so long, or until a pass of this lane has closed.
+func (l *laneRun) nap(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-l.closed:
+		return true
+	case <-l.ctx.Done():
+		return false
+	}
+}
+
 // begin hands the requests of a claimed unit out.
 func (l *laneRun) begin(u campaign.Unit, claimed, closes time.Time, items chan<- item) {
 	p := &pass{lane: l, unit: u, until: claimed.Add(passTime), due: claimed.Add(u.Wait), parts: slices.Clone(u.Parts)}
 	if !closes.IsZero() && closes.Before(p.until) {
 		p.until = closes
 	}
+	l.live.Add(1)
 	all := p.items()
 	var err error
 	if p.chunk, err = l.plan.chunk(l.ctx, l.w.campaigns, u.Chunk); err != nil {

@@ -97,6 +97,10 @@ func (p *pass) later(d time.Duration) {
 // sent to again under the same retry key.
 func (p *pass) close() {
 	w := p.lane.w
+	defer func() {
+		p.lane.live.Add(-1)
+		notify(p.lane.closed)
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), bookkeeping)
 	defer cancel()
 	c := campaign.Closing{Parts: p.parts, Calls: int(p.calls.Load()), Again: time.Duration(p.again.Load())}

@@ -21,8 +21,8 @@ type child struct {
 	Token string
 	// Limited keeps LINE's published limits. Otherwise none are kept.
 	Limited bool
-	// N is how many requests a bare loop makes.
-	N int
+	// N is how many requests a bare loop makes, and Hands how many it has under way.
+	N, Hands int
 	// Audience is the file that an intake reads, and Named tells that it has names.
 	Audience string
 	Named    bool

@@ -60,6 +60,7 @@ var parts = []struct{ letter, name string }{
 	{"i", "bytes of Redis per push"},
 	{"j", "cost of a held channel with 100,000 pushes"},
 	{"k", "intake of campaigns: rate, bytes of Redis, memory"},
+	{"l", "campaigns, personalised pushes, beside a bare loop and asynq with LINE's SDK"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -76,6 +77,7 @@ var measures = []struct {
 	{"i", measureMemory},
 	{"j", measureHeld},
 	{"k", measureIntake},
+	{"l", measureCampaignRates},
 }
 
 // bench is one run of the program.
