@@ -3,6 +3,7 @@ package lineapi
 import (
 	"context"
 	"encoding/json"
+	"io"
 
 	"github.com/lineq/lineq/lineapi/endpoint"
 )
@@ -36,7 +37,8 @@ func (r Ready) body(to, messages []byte) []byte {
 }
 
 // PushReady is [Client.Push] for messages that are a JSON array already, of which the caller knows by [CheckMessages] that
-// LINE takes them: nothing is looked at. The id must be one that [CheckChatID] accepts.
+// LINE takes them: nothing is looked at. The id must be one that [CheckChatID] accepts. The receipt has no SentMessages, and
+// ctx must have a deadline: the call has none of its own.
 func (c *Client) PushReady(ctx context.Context, to string, messages []byte, r Ready, retryKey string) (Receipt, error) {
 	quoted := make([]byte, 0, 40)
 	quoted = append(append(append(quoted, '"'), to...), '"')
@@ -48,6 +50,8 @@ func (c *Client) MulticastReady(ctx context.Context, to, messages []byte, r Read
 	return c.sendReady(ctx, endpoint.Multicast, r.body(to, messages), messages, retryKey)
 }
 
+// sendReady makes the call as [Client.send] does, but for the time that it may take: that is up to ctx. What its answer
+// tells of single messages isn't read.
 func (c *Client) sendReady(
 	ctx context.Context, e endpoint.Endpoint, body, messages []byte, retryKey string,
 ) (Receipt, error) {
@@ -56,10 +60,13 @@ func (c *Client) sendReady(
 		p.add("", tooLarge(len(body)))
 		return Receipt{}, inOperation(e.Operation, p.err())
 	}
-	receipt, _, err := c.write(ctx, call{
-		endpoint: e, contentType: jsonType, body: body, retryKey: retryKey, ready: messages,
-	})
-	return receipt, err
+	resp, err := c.open(ctx, call{endpoint: e, contentType: jsonType, body: body, retryKey: retryKey, ready: messages})
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that its connection can be used again
+	return receiptOf(answer{status: resp.StatusCode, header: resp.Header}), nil
 }
 
 // MessagesOf reads messages back from the JSON array in which a Ready call takes them. What isn't one holds none.

@@ -42,8 +42,8 @@ type batch struct {
 	recipients, text int
 }
 
-// newFreezer starts the writers. When one fails, it calls fail, which ends the context. Then nothing more is written. end must
-// be called.
+// newFreezer starts the writers. When one fails, it calls fail, which ends the context, and nothing more is written. end
+// must be called.
 func newFreezer(ctx context.Context, fail context.CancelCauseFunc, d *campaign.Draft) *freezer {
 	f := &freezer{
 		draft: d, batches: make(chan batch), fail: fail,

@@ -83,18 +83,18 @@ func (in *intake) read(ctx context.Context) error {
 
 // take finds the place of one recipient.
 func (in *intake) take(r Recipient) error {
-	if !in.columns.known {
-		held, err := in.columns.look(r.Vars)
-		in.tell(held)
-		if err != nil {
-			return err
-		}
-	}
 	prefix, id, ok := chunk.ParseID(r.To)
 	if !ok {
 		return in.reject(campaign.RowError{Line: r.Line, Reason: reasonOf(lineapi.CheckChatID(r.To))})
 	}
 	which, problem := in.plan.templateOf(r.Template)
+	if problem == "" && !in.columns.known {
+		held, err := in.columns.look(which, r.Vars)
+		in.tell(held)
+		if err != nil {
+			return err
+		}
+	}
 	text := 0
 	if problem == "" && len(in.values) > 0 {
 		text, problem = in.plan.fill(in.values, which, r.Vars)

@@ -190,6 +190,7 @@ func (l *laneRun) begin(u campaign.Unit, claimed, closes time.Time, items chan<-
 	if !closes.IsZero() && closes.Before(p.until) {
 		p.until = closes
 	}
+	p.ctx, p.end = context.WithDeadline(l.w.sends, p.until.Add(campaignCallTimeout))
 	l.live.Add(1)
 	all := p.items()
 	var err error
@@ -253,8 +254,8 @@ func (l *laneRun) mayGo(s campaign.Status, until time.Time) bool {
 }
 
 // permit waits for a turn within LINE's limits, as long as the pass may begin calls. The context that it returns carries it
-// to the call, which goes on when the worker stops.
-func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
+// to the call.
+func (l *laneRun) permit(ctx context.Context, p tasks.Policy, of *pass) (context.Context, bool) {
 	start := time.Now()
 	turn, err := l.w.limiter.Take(l.ctx, limit.Request{
 		Channel: l.plan.channel, Endpoint: p.Endpoint, Priority: limit.Bulk,
@@ -265,7 +266,10 @@ func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
 		return nil, false
 	}
 	l.w.metrics.waited(l.plan.channel, p.Endpoint, time.Since(start))
-	return limit.With(context.Background(), p.Endpoint, limit.Bulk, turn), true
+	if l.w.cfg.Limits.Off {
+		return ctx, true // there is nothing to carry
+	}
+	return limit.With(ctx, p.Endpoint, limit.Bulk, turn), true
 }
 
 // blamesAll tells whether a refusal of a message is one for everybody. Where messages differ and LINE has taken some, it is

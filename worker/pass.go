@@ -31,6 +31,9 @@ type pass struct {
 	chunk *chunk.Chunk
 	until time.Time // for beginning calls
 	due   time.Time // of its first item, where the campaign has a rate of its own
+	// calls under way end with ctx: campaignCallTimeout after the last may have begun, or with the worker's grace time.
+	ctx context.Context
+	end context.CancelFunc
 
 	parts []campaign.Part
 	left  atomic.Int32 // items that aren't done
@@ -97,6 +100,7 @@ func (p *pass) later(d time.Duration) {
 // sent to again under the same retry key.
 func (p *pass) close() {
 	w := p.lane.w
+	p.end()
 	defer func() {
 		p.lane.live.Add(-1)
 		notify(p.lane.closed)
@@ -155,13 +159,13 @@ func (p *pass) send(it item) {
 		p.later(wait)
 		return
 	}
-	permitted, ok := l.permit(r.policy, p)
+	ctx, ok := l.permit(p.ctx, r.policy, p)
 	if !ok || !l.mayGo(status, p.until) {
 		return
 	}
 	p.calls.Add(1)
 	start := time.Now()
-	a := p.call(permitted, r)
+	a := p.call(ctx, r)
 	j := &job{Envelope: tasks.Envelope{Channel: l.plan.channel}, policy: r.policy, client: l.client}
 	if a.err == nil {
 		l.plan.took(time.Since(start))
@@ -214,9 +218,6 @@ func (r request) task() tasks.Task {
 // call calls LINE.
 func (p *pass) call(ctx context.Context, r request) answer {
 	l := p.lane
-	ctx, cancel := context.WithTimeout(ctx, campaignCallTimeout)
-	defer cancel()
-	defer context.AfterFunc(l.w.sends, cancel)()
 	a := answer{endpoint: r.policy.Endpoint, renewable: l.client.CanRenewToken()}
 	if r.to != "" {
 		a.receipt, a.err = l.client.PushReady(ctx, r.to, r.messages, l.plan.options, r.key)

@@ -27,7 +27,7 @@ type prepared struct {
 	multicast tasks.Policy
 
 	mu      sync.Mutex
-	chunks  map[int]*chunk.Chunk
+	chunks  map[int]*readChunk
 	numbers []int          // of the chunks, in the order in which they came
 	errors  map[string]int // the numbers of errors' texts
 	latency time.Duration  // of LINE's answers, smoothed
@@ -48,7 +48,7 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	if err != nil {
 		return nil, err
 	}
-	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*chunk.Chunk{}, errors: map[string]int{}}
+	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*readChunk{}, errors: map[string]int{}}
 	if p.options, err = lineapi.ReadyOptions(plan.NotificationDisabled, plan.CustomAggregationUnits); err != nil {
 		return nil, err
 	}
@@ -82,36 +82,51 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	return p, nil
 }
 
+// readChunk is a chunk that is read once for all lanes which want it at the same time.
+type readChunk struct {
+	once sync.Once
+	chunk.Chunk
+	err error
+}
+
 // chunk reads one of the campaign's chunks.
 func (p *prepared) chunk(ctx context.Context, store *campaign.Store, n int) (*chunk.Chunk, error) {
 	p.mu.Lock()
 	c := p.chunks[n]
-	p.mu.Unlock()
-	if c != nil {
-		return c, nil
-	}
-	packed, err := store.Chunk(ctx, p.id, n)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := chunk.Parse(packed)
-	if err != nil {
-		return nil, fmt.Errorf("campaign %s, chunk %d: %w", p.id, n, err)
-	}
-	if parsed.Template >= len(p.templates) || parsed.Columns != 0 && parsed.Columns != len(p.plan.Columns) {
-		return nil, fmt.Errorf("campaign %s, chunk %d: it isn't of this plan", p.id, n)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.chunks[n] == nil {
-		p.chunks[n] = &parsed
-		p.numbers = append(p.numbers, n)
-		if len(p.numbers) > chunksKept {
+	if c == nil {
+		c = &readChunk{}
+		p.chunks[n] = c
+		if p.numbers = append(p.numbers, n); len(p.numbers) > chunksKept {
 			delete(p.chunks, p.numbers[0])
 			p.numbers = p.numbers[1:]
 		}
 	}
-	return &parsed, nil
+	p.mu.Unlock()
+	c.once.Do(func() { c.Chunk, c.err = p.readChunk(ctx, store, n) })
+	if c.err == nil {
+		return &c.Chunk, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.chunks[n] == c {
+		p.chunks[n] = &readChunk{} // who comes next tries again
+	}
+	return nil, c.err
+}
+
+func (p *prepared) readChunk(ctx context.Context, store *campaign.Store, n int) (chunk.Chunk, error) {
+	packed, err := store.Chunk(ctx, p.id, n)
+	if err != nil {
+		return chunk.Chunk{}, err
+	}
+	c, err := chunk.Parse(packed)
+	switch {
+	case err != nil:
+		return chunk.Chunk{}, fmt.Errorf("campaign %s, chunk %d: %w", p.id, n, err)
+	case c.Template >= len(p.templates) || c.Columns != 0 && c.Columns != len(p.plan.Columns):
+		return chunk.Chunk{}, fmt.Errorf("campaign %s, chunk %d: it isn't of this plan", p.id, n)
+	}
+	return c, nil
 }
 
 // messages renders what one recipient gets, or all of a multicast.
