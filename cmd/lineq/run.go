@@ -20,6 +20,7 @@ type commands struct {
 	Worker     workerCommand     `cmd:"" help:"Send what was enqueued."`
 	Simulate   simulateCommand   `cmd:"" help:"Run the simulated LINE alone."`
 	Send       sendCommand       `cmd:"" help:"Enqueue messages."`
+	Campaign   campaignCommand   `cmd:"" help:"Send to everybody in a file, and control that."`
 	Richmenu   richMenuCommand   `cmd:"" name:"richmenu" help:"Enqueue changes of rich menus."`
 	Chat       chatCommand       `cmd:"" help:"Enqueue other operations on chats, and lookups."`
 	Task       taskCommand       `cmd:"" help:"Look up and control tasks."`
@@ -38,7 +39,8 @@ Every flag --foo-bar has the environment name LINEQ_FOO_BAR. A flag beats the en
     lineq demo                                  see it work, with nothing installed
     lineq dev                                   the same parts, to develop against
     lineq worker                                send for the channel of LINE_CHANNEL_ACCESS_TOKEN
-    lineq send push --to U… --text hello --wait`
+    lineq send push --to U… --text hello --wait
+    lineq campaign send --audience followers.csv --message offer.json --watch`
 
 // app is what every command works with.
 type app struct {
