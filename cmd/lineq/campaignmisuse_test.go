@@ -38,8 +38,8 @@ func TestCampaignBadInput(t *testing.T) {
 		"a directory": {
 			[]string{"campaign", "send", "--audience", t.TempDir(), "--message", valid}, 2, "it is a directory", "--help",
 		},
-		"empty audience": {audience(""), 2, "list.csv: it is empty", "header"},
-		"no column to":   {audience("name\nMika\n"), 2, `list.csv: the header names no column "to"`, "header"},
+		"empty audience":    {audience(""), 2, "list.csv: it is empty", "header"},
+		"no column to":      {audience("name\nMika\n"), 2, `list.csv: the header names no column "to"`, "header"},
 		"malformed message": {message("{\n\"type\": x"), 2, "offer.json: the file is not JSON: line 2", "message object"},
 		"message without a type": {
 			message(`{"text":"` + secretText + `"}`), 2, "offer.json: the message has no type", "type",
