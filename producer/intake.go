@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -42,6 +43,11 @@ func (in *intake) run(ctx context.Context, d *campaign.Draft) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	in.freeze = newFreezer(ctx, fail, d)
+	var beat sync.WaitGroup
+	beats, end := context.WithCancel(ctx)
+	beat.Go(func() { keepAlive(beats, fail, d) })
+	defer beat.Wait()
+	defer end()
 	err := in.read(ctx)
 	in.settle()
 	if err == nil {
@@ -55,6 +61,23 @@ func (in *intake) run(ctx context.Context, d *campaign.Draft) error {
 		in.progress()
 	}
 	return err
+}
+
+// keepAlive says that the intake lives, however long the audience lets it wait.
+func keepAlive(ctx context.Context, fail context.CancelCauseFunc, d *campaign.Draft) {
+	tick := time.NewTicker(campaign.Beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := d.Append(ctx, 0); errors.Is(err, campaign.ErrLost) {
+			fail(err)
+			return
+		}
+	}
 }
 
 func (in *intake) read(ctx context.Context) error {
