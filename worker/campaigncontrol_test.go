@@ -358,3 +358,34 @@ func TestWebhookOfACampaign(t *testing.T) {
 	mac.Write(body)
 	assert.Equal(t, base64.StdEncoding.EncodeToString(mac.Sum(nil)), <-signature)
 }
+
+// A worker is killed with -9 while it sends a campaign, and another one finishes: within seconds, not when its passes have
+// run out.
+func TestKilledWorkerOfACampaign(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []campaign.Mode{campaign.Push, campaign.Multicast} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			s := newStage(t, server.Client(t), linesim.Config{Latency: 300 * time.Millisecond})
+			doomed, id := s.launch(t, server.Addr, atRandom)
+			to := users(6000)
+			size := 500
+			if mode == campaign.Multicast {
+				size = 3
+			}
+			s.seal(t, "c", campaign.Plan{Mode: mode, Templates: text("hello"), Rate: 400}, size, to)
+			s.accepted(t, 100)
+			survivor, _ := s.inProcess(t)
+			s.judges(t, survivor)
+			require.Eventually(t, func() bool { return len(s.claimed(t, id)) > 0 }, time.Minute, time.Millisecond)
+			require.NoError(t, doomed.Process.Kill())
+			killed := time.Now()
+			sum := s.ended(t, "c")
+			t.Logf("%s after kill -9: %+v", time.Since(killed), sum)
+			assert.Equal(t, campaign.StateFinished, sum.State)
+			assert.EqualValues(t, 6000, sum.Sent)
+			s.everyoneOnce(t, to)
+		})
+	}
+}
