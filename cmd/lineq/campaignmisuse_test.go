@@ -38,8 +38,8 @@ func TestCampaignBadInput(t *testing.T) {
 		"a directory": {
 			[]string{"campaign", "send", "--audience", t.TempDir(), "--message", valid}, 2, "it is a directory", "--help",
 		},
-		"empty audience": {audience(""), 2, "list.csv: it is empty", "header"},
-		"no column to":   {audience("name\nMika\n"), 2, `list.csv: the header names no column "to"`, "header"},
+		"empty audience":    {audience(""), 2, "list.csv: it is empty", "header"},
+		"no column to":      {audience("name\nMika\n"), 2, `list.csv: the header names no column "to"`, "header"},
 		"malformed message": {message("{\n\"type\": x"), 2, "offer.json: the file is not JSON: line 2", "message object"},
 		"message without a type": {
 			message(`{"text":"` + secretText + `"}`), 2, "offer.json: the message has no type", "type",
@@ -54,7 +54,7 @@ func TestCampaignBadInput(t *testing.T) {
 		},
 		"too long a text": {
 			message(`{"type":"text","text":"` + strings.Repeat("x", 5001) + `"}`),
-			2, "messages[0].text Length must be between 0 and 5000", "developers.line.biz",
+			2, "offer.json: refused before sending: messages[0].text Length must be between 0 and 5000", "developers.line.biz",
 		},
 		"second message without a name": {
 			append(send, "--message", "en="+valid), 2, "give each of several a name", "--help",
