@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -47,7 +48,7 @@ type call struct {
 
 	secrets  []string  // values of the request that an error must not repeat
 	messages []Message // the same for what they say
-	ready    []byte    // the same, as a JSON array of messages
+	ready    bool      // they stand in the body
 }
 
 // upload is a body of size bytes that streams from a reader of the caller's.
@@ -130,7 +131,10 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 		return nil, &Error{Operation: k.endpoint.Operation, Reason: Auth, Unsent: true,
 			Message: "the channel access token is empty or holds characters that no token has"}
 	}
-	ctx, way := watched(ctx)
+	var w *way
+	if !k.ready {
+		ctx, w = watched(ctx)
+	}
 	req, err := k.request(ctx, c.origins[k.endpoint.Host])
 	if err != nil {
 		return nil, err
@@ -139,7 +143,7 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 	if err := c.mayGo(ctx, k.endpoint); err != nil {
 		return nil, err
 	}
-	resp, err := exchange(c.http, req, way, k.endpoint.Operation, append(k.secrets, token), k.content)
+	resp, err := exchange(c.http, req, w, k.endpoint.Operation, append(k.secrets, token), k.content)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)
 	}
@@ -179,7 +183,12 @@ func (k call) request(ctx context.Context, origin string) (*http.Request, error)
 }
 
 // content is what an error must not repeat of what the messages say.
-func (k call) content() []string { return contentOf(append(MessagesOf(k.ready), k.messages...)) }
+func (k call) content() []string {
+	if k.ready {
+		return contentOf(messagesIn(k.body))
+	}
+	return contentOf(k.messages)
+}
 
 // targets are the URLs of calls without parameters, which most are: there are only so many.
 var targets sync.Map
@@ -207,12 +216,19 @@ func (k call) target(origin string) (*url.URL, error) {
 	return url.Parse(text)
 }
 
-// way is how far a request came.
+// way is how far a request came. Nil: nobody watches.
 type way struct{ sought, connected atomic.Bool }
 
-// unsent tells whether it is certain that nothing of the request was sent. Where no connection was sought, nobody watched,
-// and a transport that isn't net/http's may have sent anything.
-func (w *way) unsent() bool { return w.sought.Load() && !w.connected.Load() }
+// unsent tells whether it is certain that nothing of the request was sent. Where no connection was sought, a transport that
+// isn't net/http's may have sent anything. Watching costs a request of many more than it is worth: then only the usual case
+// is recognised, that nobody listens.
+func (w *way) unsent(err error) bool {
+	if w == nil {
+		refused, ok := errors.AsType[*net.OpError](err)
+		return ok && refused.Op == "dial"
+	}
+	return w.sought.Load() && !w.connected.Load()
+}
 
 // watched is the context of a request whose way is watched.
 func watched(ctx context.Context) (context.Context, *way) {
@@ -247,10 +263,11 @@ func exchange(
 	resp, err := carry(client, req)
 	if err != nil {
 		err = withoutURL(err)
+		unsent := w.unsent(err)
 		if text := concealed(err.Error(), append(secrets, content()...)); text != err.Error() {
 			err = errors.New(text)
 		}
-		return nil, &Error{Operation: operation, Reason: Network, Unsent: w.unsent(), Err: err}
+		return nil, &Error{Operation: operation, Reason: Network, Unsent: unsent, Err: err}
 	}
 	for _, name := range []string{headerRequestID, headerAcceptedRequestID} {
 		if id := resp.Header.Get(name); id != "" && !isUUID(id) {

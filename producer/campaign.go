@@ -47,7 +47,7 @@ type Campaign struct {
 
 	// Strict refuses the campaign at the first row that can't be used. Without it, such rows are counted.
 	Strict bool
-	// Rejected is told of each row that can't be used, and keeps nothing of it. It may be nil.
+	// Rejected is told of each row that can't be used. It may be nil.
 	Rejected func(campaign.RowError)
 	// Progress is told how far the intake is, some times a second and at its end. It may be nil.
 	Progress func(campaign.Totals)

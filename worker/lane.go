@@ -49,6 +49,7 @@ type laneRun struct {
 
 	hands    sync.WaitGroup
 	closings sync.WaitGroup
+	asked    atomic.Pointer[asking]
 	live     atomic.Int32  // passes that aren't closed
 	closed   chan struct{} // gets a value when one is
 	once     sync.Once     // stopFor
@@ -244,18 +245,35 @@ func (l *laneRun) hours(now time.Time) (opens, closes time.Time) {
 	return opens, window.Closes(opens)
 }
 
+// goTime is for how long what mayGo has found is believed: a fast lane asks many thousand times a second.
+const goTime = 2 * time.Millisecond
+
 // mayGo tells whether a request may be made now that LINE doesn't have, or may have.
 func (l *laneRun) mayGo(s campaign.Status, until time.Time) bool {
-	if l.ctx.Err() != nil || time.Now().After(until) || l.held() > 0 {
+	now := time.Now()
+	if now.After(until) || l.ctx.Err() != nil {
 		return false
 	}
-	stopped, openOnly := l.w.known.stopped(l.plan.id, l.lane.Epoch)
-	return !stopped || openOnly && s == campaign.Open
+	if asked := l.asked.Load(); asked == nil || now.Sub(asked.at) > goTime {
+		stopped, openOnly := l.w.known.stopped(l.plan.id, l.lane.Epoch)
+		l.asked.Store(&asking{at: now, all: !stopped && l.held() == 0, open: (!stopped || openOnly) && l.held() == 0})
+	}
+	asked := l.asked.Load()
+	return asked.all || asked.open && s == campaign.Open
+}
+
+// asking is what mayGo has found.
+type asking struct {
+	at        time.Time
+	all, open bool
 }
 
 // permit waits for a turn within LINE's limits, as long as the pass may begin calls. The context that it returns carries it
 // to the call.
-func (l *laneRun) permit(ctx context.Context, p tasks.Policy, of *pass) (context.Context, bool) {
+func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
+	if l.w.cfg.Limits.Off {
+		return of.ctx, true // the client's own question is enough
+	}
 	start := time.Now()
 	turn, err := l.w.limiter.Take(l.ctx, limit.Request{
 		Channel: l.plan.channel, Endpoint: p.Endpoint, Priority: limit.Bulk,
@@ -266,10 +284,7 @@ func (l *laneRun) permit(ctx context.Context, p tasks.Policy, of *pass) (context
 		return nil, false
 	}
 	l.w.metrics.waited(l.plan.channel, p.Endpoint, time.Since(start))
-	if l.w.cfg.Limits.Off {
-		return ctx, true // there is nothing to carry
-	}
-	return limit.With(ctx, p.Endpoint, limit.Bulk, turn), true
+	return limit.With(of.ctx, p.Endpoint, limit.Bulk, turn), true
 }
 
 // blamesAll tells whether a refusal of a message is one for everybody. Where messages differ and LINE has taken some, it is

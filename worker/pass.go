@@ -159,7 +159,7 @@ func (p *pass) send(it item) {
 		p.later(wait)
 		return
 	}
-	ctx, ok := l.permit(p.ctx, r.policy, p)
+	ctx, ok := l.permit(r.policy, p)
 	if !ok || !l.mayGo(status, p.until) {
 		return
 	}
@@ -180,30 +180,37 @@ func (p *pass) send(it item) {
 
 // request is one call to LINE.
 type request struct {
-	policy   tasks.Policy
-	key      string
-	messages []byte
-	to       string   // of a push
-	all      []string // of a multicast
+	policy tasks.Policy
+	key    string
+	body   []byte
+	to     string   // of a push
+	all    []string // of a multicast
 }
 
 func (p *pass) request(part int) (request, error) {
 	plan := p.lane.plan
 	r := request{policy: plan.policy(p.unit.Pushes)}
 	r.key = plan.retryKey(r.policy.Endpoint, &p.unit, part)
-	place := p.unit.Place + part
-	if !p.unit.Pushes {
-		place = 0
+	if p.unit.Pushes {
+		place := p.unit.Place + part
+		if place >= p.chunk.Len() {
+			return r, errForeignUnit
+		}
+		r.to = p.chunk.To(place)
+		r.body = plan.options.AppendPush(make([]byte, 0, plan.bodySize.Load()), r.to)
+		r.body = plan.appendMessages(r.body, p.chunk, place)
+	} else {
 		var err error
 		if r.all, err = p.recipients(part); err != nil {
 			return r, err
 		}
-	} else if place < p.chunk.Len() {
-		r.to = p.chunk.To(place)
-	} else {
-		return r, errForeignUnit
+		r.body = plan.options.AppendMulticast(make([]byte, 0, plan.bodySize.Load()), r.all)
+		r.body = plan.appendMessages(r.body, p.chunk, 0)
 	}
-	r.messages = plan.messages(p.chunk, place)
+	r.body = plan.options.AppendEnd(r.body)
+	if size := int64(len(r.body)); size > plan.bodySize.Load() {
+		plan.bodySize.Store(size)
+	}
 	return r, nil
 }
 
@@ -220,9 +227,9 @@ func (p *pass) call(ctx context.Context, r request) answer {
 	l := p.lane
 	a := answer{endpoint: r.policy.Endpoint, renewable: l.client.CanRenewToken()}
 	if r.to != "" {
-		a.receipt, a.err = l.client.PushReady(ctx, r.to, r.messages, l.plan.options, r.key)
+		a.receipt, a.err = l.client.PushReady(ctx, r.body, r.key)
 	} else {
-		a.receipt, a.err = l.client.MulticastReady(ctx, userIDs(r.all), r.messages, l.plan.options, r.key)
+		a.receipt, a.err = l.client.MulticastReady(ctx, r.body, r.key)
 	}
 	return a
 }

@@ -2,9 +2,9 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -25,6 +25,7 @@ type prepared struct {
 	options   lineapi.Ready
 	push      tasks.Policy
 	multicast tasks.Policy
+	bodySize  atomic.Int64 // of the largest request so far
 
 	mu      sync.Mutex
 	chunks  map[int]*readChunk
@@ -129,13 +130,13 @@ func (p *prepared) readChunk(ctx context.Context, store *campaign.Store, n int) 
 	return c, nil
 }
 
-// messages renders what one recipient gets, or all of a multicast.
-func (p *prepared) messages(c *chunk.Chunk, i int) []byte {
+// appendMessages renders what one recipient gets, or all of a multicast.
+func (p *prepared) appendMessages(b []byte, c *chunk.Chunk, i int) []byte {
 	var values []string
 	if c.Columns > 0 {
 		values = c.Row(i)
 	}
-	return p.templates[c.Template].Append(make([]byte, 0, 512), values)
+	return p.templates[c.Template].Append(b, values)
 }
 
 // errorNumber is the number under which the campaign keeps the text of an error; 0: it keeps no more.
@@ -180,13 +181,4 @@ func (p *prepared) policy(pushes bool) tasks.Policy {
 // retryKey is the key of one request: the same for every attempt at it.
 func (p *prepared) retryKey(e endpoint.Endpoint, u *campaign.Unit, part int) string {
 	return tasks.RetryKey(p.channel, e, p.id, u.RequestName(part), u.Generation)
-}
-
-// userIDs is the JSON array of a multicast's recipients.
-func userIDs(to []string) []byte {
-	b, err := json.Marshal(to)
-	if err != nil {
-		panic("worker: ids can't be written as JSON") // they are strings
-	}
-	return b
 }

@@ -61,6 +61,7 @@ var parts = []struct{ letter, name string }{
 	{"j", "cost of a held channel with 100,000 pushes"},
 	{"k", "intake of campaigns: rate, bytes of Redis, memory"},
 	{"l", "campaigns, personalised pushes, beside a bare loop and asynq with LINE's SDK"},
+	{"m", "use of LINE's limits by campaigns, and 429s, with 1 to 4 workers"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -78,6 +79,7 @@ var measures = []struct {
 	{"j", measureHeld},
 	{"k", measureIntake},
 	{"l", measureCampaignRates},
+	{"m", measureCampaignLimits},
 }
 
 // bench is one run of the program.

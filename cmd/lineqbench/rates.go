@@ -109,7 +109,7 @@ func (c *contender) round(ctx context.Context) error {
 			return err
 		}
 		if c.campaign {
-			if err := feedCampaign(ctx, q, c.n, c.recipients); err != nil {
+			if err := feedCampaign(ctx, q, "bench", c.n, c.recipients); err != nil {
 				return err
 			}
 			break
