@@ -50,7 +50,7 @@ func TestCampaignBadInput(t *testing.T) {
 		},
 		"placeholder without a column": {
 			message(`{"type":"text","text":"{{nmae}} ` + secretText + `"}`),
-			2, "there is no column for {{nmae}} (is name meant?): there are name", "{{name|you}}",
+			2, "people.csv: there is no column for {{nmae}} (is name meant?): there are name", "{{name|you}}",
 		},
 		"too long a text": {
 			message(`{"type":"text","text":"` + strings.Repeat("x", 5001) + `"}`),

@@ -250,6 +250,7 @@ func (c campaignSend) failed(ctx context.Context, err error) error {
 	var wrong *template.Error
 	var bad *campaign.RowError
 	var unreadable *audienceError
+	var stopped *producer.CampaignError
 	switch {
 	case ctx.Err() != nil:
 		return marked{errors.New("interrupted: nothing of the campaign is sent"), errInterrupted}
@@ -258,6 +259,9 @@ func (c campaignSend) failed(ctx context.Context, err error) error {
 	case errors.As(err, &bad):
 		return misuse(&badRowError{fileName(c.Audience), bad})
 	case errors.As(err, &wrong):
+		if errors.As(err, &stopped) {
+			err = stopped.Err // how far it came doesn't matter
+		}
 		return misuse(fmt.Errorf("%s: %w", fileName(c.Audience), err))
 	}
 	return err
