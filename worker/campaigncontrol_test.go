@@ -286,6 +286,9 @@ func TestRefusalsOfACampaign(t *testing.T) {
 		assert.Equal(t, lineapi.Invalid, sum.Reason)
 		assert.Contains(t, sum.Note, "messages[0].text")
 		s.quiet(t, "c")
+		sum, err := s.campaigns.Summary(t.Context(), "c")
+		require.NoError(t, err)
+		assert.EqualValues(t, 5000, sum.Pending, "nobody has failed for it")
 		assert.Less(t, asked.Load(), int32(1100), "it went on")
 	})
 	t.Run("too many recipients", func(t *testing.T) {
