@@ -1,9 +1,9 @@
 // Package chaos proves with real processes that everybody receives what they were sent exactly once, whatever breaks.
 //
-// While sends and campaigns flow through two channels, workers are killed with -9, frozen and restarted, Redis is killed,
-// frozen and restarted, connections are cut, intakes break off, operators pause, resume and cancel, and the simulated LINE
-// refuses, swallows or delays 15 % of the requests. At the end its ledger, which shares nothing with the worker, is
-// compared with lineq's own results, recipient by recipient.
+// While sends and campaigns flow through two channels, workers are killed with -9, frozen and restarted, Redis is
+// killed, frozen and restarted, connections are cut, intakes break off, operators pause, resume and cancel, and the
+// simulated LINE refuses, swallows or delays 15 % of the requests. At the end its ledger, which shares nothing with the
+// worker, is compared with lineq's own results, recipient by recipient.
 //
 //	go test ./cmd/lineq/chaos                            the short form
 //	go test ./cmd/lineq/chaos -chaos.full                the full form, which is make chaos
@@ -59,7 +59,8 @@ var short = form{
 	mailings: []mailingForm{
 		{mode: campaign.Multicast, recipients: 10_000}, {mode: campaign.Multicast, recipients: 500, rate: 20},
 		{mode: campaign.Push, recipients: 2000}, {mode: campaign.Push, recipients: 600, rate: 40},
-		{mode: campaign.Multicast, recipients: 5000, cancelled: true}, {mode: campaign.Push, recipients: 1000, cancelled: true},
+		{mode: campaign.Multicast, recipients: 5000, cancelled: true},
+		{mode: campaign.Push, recipients: 1000, cancelled: true},
 	},
 	small: 5,
 	deck: deck{
@@ -75,7 +76,8 @@ var full = form{
 	mailings: []mailingForm{
 		{mode: campaign.Multicast, recipients: 50_000}, {mode: campaign.Multicast, recipients: 4000, rate: 40},
 		{mode: campaign.Push, recipients: 20_000}, {mode: campaign.Push, recipients: 6000, rate: 60},
-		{mode: campaign.Multicast, recipients: 20_000, cancelled: true}, {mode: campaign.Push, recipients: 5000, cancelled: true},
+		{mode: campaign.Multicast, recipients: 20_000, cancelled: true},
+		{mode: campaign.Push, recipients: 5000, cancelled: true},
 	},
 	small: 12,
 	deck: deck{

@@ -12,8 +12,8 @@ import (
 	"github.com/lineq/lineq/tasks/campaign"
 )
 
-// mailingTruth is a campaign of each mode, a cancelled one and one that was given up, and the evidence of a run in which all
-// went well.
+// mailingTruth is a campaign of each mode, a cancelled one and one that was given up, and the evidence of a run in which
+// all went well.
 func mailingTruth() (*plan, *evidence) {
 	c := &channel{name: "one", id: "2000000000"}
 	p := newPlan(form{mailings: []mailingForm{

@@ -43,7 +43,8 @@ func (a *app) takeIn(ctx context.Context, m *mailing) bool {
 		case err == nil:
 			got := campaign.Totals{Recipients: report.Recipients, Rejected: report.Rejected, Duplicates: report.Duplicates}
 			if breaks >= 0 || got != m.totals || report.State == campaign.StateDraft || report.Mode != m.mode {
-				a.run.violate("the intake of %s, to break at row %d, says %+v, and had to count %+v", m.id, breaks, report, m.totals)
+				a.run.violate("the intake of %s, to break at row %d, says %+v, and had to count %+v", m.id, breaks, report,
+					m.totals)
 			}
 			return true
 		case errors.Is(err, campaign.ErrIDReused), errors.Is(err, errCursor) && !errors.As(err, &failed):
