@@ -282,7 +282,9 @@ func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
 		of.later(turn.Wait)
 		return nil, false
 	}
-	l.w.metrics.waited(l.plan.channel, p.Endpoint, time.Since(start))
+	waited := time.Since(start)
+	of.waits.Add(int64(waited))
+	l.w.metrics.waited(l.plan.channel, p.Endpoint, waited)
 	return limit.With(of.ctx, p.Endpoint, limit.Bulk, turn), true
 }
 

@@ -7,7 +7,7 @@
 --   recipients rejected duplicates chunks   as the intake counted them
 --   size block    recipients of a chunk, and of a unit of pushes
 --   nc place      the next unit that nobody has claimed yet: its chunk, and the place in that of its first recipient
---   sent failed unknown requests replayed   and x:<code> for what failed or is unknown by reason
+--   sent failed unknown requests replayed waited   and x:<code> for what failed or is unknown by reason
 --   epoch         only lanes of this one may work
 --   lane:<n>      who is lane n: "<epoch> <run> <worker>"
 --   seen rest     when a lane last was here, and until when all of them wait on purpose
