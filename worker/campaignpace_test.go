@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,4 +156,45 @@ func TestCampaignsOfManyChannels(t *testing.T) {
 		assert.Positive(t, sum.Pending, name)
 		assert.Zero(t, sum.Failed+sum.Unknown, name)
 	}
+}
+
+// What a message says, also what LINE quotes of it, is nowhere but in Redis's values and at LINE.
+func TestACampaignTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	s.refuse(t, func(body string) (status int, answer string) {
+		if strings.Contains(body, secretText+" 03") {
+			return 400, `{"message":"The property, 'to', in ` + secretText + ` 03 is invalid"}`
+		}
+		return 0, ""
+	})
+	s.work(t)
+	to := users(50)
+	values := make([]string, len(to))
+	for i := range values {
+		values[i] = fmt.Sprintf("%s %02d", secretText, i)
+	}
+	s.seal(t, "c", campaign.Plan{Mode: campaign.Push, Templates: text("{{what}}"), Columns: []string{"what"}}, 500, to, values)
+	sum := s.ended(t, "c")
+	assert.EqualValues(t, 1, sum.Failed)
+	for row, err := range s.campaigns.Recipients(t.Context(), "c") {
+		require.NoError(t, err)
+		assert.NotContains(t, row.Error, secretText)
+	}
+	require.Eventually(t, func() bool { return s.logs.FilterMessage("campaign ended").Len() > 0 }, time.Minute, time.Millisecond)
+	for _, e := range s.logs.All() {
+		line := fmt.Sprint(e.Message, e.ContextMap())
+		assert.NotContains(t, line, secretText)
+		assert.NotContains(t, line, linesim.DefaultChannel.Token)
+		assert.NotContains(t, line, user(3))
+	}
+	keys, err := s.rdb.Keys(t.Context(), "*").Result()
+	require.NoError(t, err)
+	for _, key := range keys {
+		assert.NotContains(t, key, secretText)
+		assert.NotContains(t, key, user(3))
+	}
+	lines, err := s.records.LogTail(t.Context(), "default", 10)
+	require.NoError(t, err)
+	assert.NotContains(t, fmt.Sprint(lines), secretText)
 }
