@@ -370,6 +370,11 @@ func (v *watch) bury(ctx context.Context, now time.Time, peers []peer) error {
 		if err != nil {
 			return err
 		}
+		if buried {
+			if err := v.freePasses(ctx, p.id); err != nil {
+				return err
+			}
+		}
 		if n := v.counts[p.id]; buried || n != (tally{}) {
 			v.w.log.Warn("a worker died: its tasks were handed on", zap.String("worker", p.id),
 				zap.String("host", p.host), zap.String("pid", p.pid), zap.Duration("silent", p.silent),
@@ -378,4 +383,16 @@ func (v *watch) bury(ctx context.Context, now time.Time, peers []peer) error {
 		delete(v.counts, p.id)
 	}
 	return nil
+}
+
+// freePasses lets others go on at once with what a dead worker had under way of campaigns. Where this fails, it takes until
+// the passes are over.
+func (v *watch) freePasses(ctx context.Context, worker string) error {
+	refs, err := v.w.campaigns.Unended(ctx)
+	for _, r := range refs {
+		if _, freeErr := v.w.campaigns.Free(ctx, r.ID, worker); err == nil {
+			err = freeErr
+		}
+	}
+	return err
 }

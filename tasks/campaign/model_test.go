@@ -2,6 +2,7 @@ package campaign_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,17 @@ func (m *model) lane() {
 	if ours {
 		m.lanes[n] = l
 	}
+}
+
+// free takes a worker for dead, which may be only frozen.
+func (m *model) free() {
+	if len(m.passes) == 0 {
+		m.Skip("no pass")
+	}
+	p := m.passes[rapid.IntRange(0, len(m.passes)-1).Draw(m.T, "pass")]
+	worker, _, _ := strings.Cut(p.unit.Token, ".")
+	_, err := m.store.Free(m.Context(), id, worker)
+	require.NoError(m, err)
 }
 
 func (m *model) claim() {
@@ -382,7 +394,7 @@ func TestModel(t *testing.T) {
 		drop := func(f func()) func(*rapid.T) { return func(*rapid.T) { f() } }
 		t.Repeat(map[string]func(*rapid.T){
 			"look": drop(m.look), "lane": drop(m.lane), "claim": drop(m.claim), "claim more": drop(m.claim), "close": drop(m.hand),
-			"close more": drop(m.hand), "die": drop(m.die), "wait": drop(m.wait), "control": drop(m.control), "": drop(m.check),
+			"close more": drop(m.hand), "die": drop(m.die), "free": drop(m.free), "wait": drop(m.wait), "control": drop(m.control), "": drop(m.check),
 		})
 		m.finish()
 	})

@@ -28,6 +28,9 @@ var claimLua string
 //go:embed close.lua
 var closeLua string
 
+//go:embed free.lua
+var freeLua string
+
 //go:embed intern.lua
 var internLua string
 
@@ -35,6 +38,7 @@ var (
 	laneScript   = redis.NewScript(campaignLua + laneLua)
 	claimScript  = redis.NewScript(campaignLua + claimLua)
 	closeScript  = redis.NewScript(campaignLua + closeLua)
+	freeScript   = redis.NewScript(campaignLua + freeLua)
 	internScript = redis.NewScript(internLua)
 )
 
@@ -97,8 +101,17 @@ type Lane struct {
 	Worker      string // letters and digits
 }
 
-// BeginLane takes a lane over for a worker. ok is false when the lane has been replaced. Where another worker had this very
-// run, what it has under way is free to be claimed: asynq gives a run to another only when its worker has died, or seems to.
+// Free lets what a dead worker has under way in a campaign be claimed at once, and returns how many passes those were. Should
+// it live after all, it is heard as one that is late.
+func (s *Store) Free(ctx context.Context, id, worker string) (passes int, err error) {
+	passes, err = freeScript.Run(ctx, s.rdb, keysOf(id).all(), worker).Int()
+	if err != nil {
+		return 0, fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return passes, nil
+}
+
+// BeginLane takes a lane over for a worker. ok is false when the lane has been replaced.
 func (s *Store) BeginLane(ctx context.Context, l Lane) (state State, ok bool, err error) {
 	v, err := laneScript.Run(ctx, s.rdb, keysOf(l.ID).all(), l.Epoch, l.Lane, l.Run, l.Worker).Text()
 	if err != nil {
