@@ -44,6 +44,9 @@ type Schedule struct {
 // Schedule makes a schedule. A task or a campaign that LINE would refuse is refused here. The same again is no error, and
 // leaves it as it is, paused or not; anything else under an ID that exists is schedule.ErrIDReused.
 func (c *Client) Schedule(ctx context.Context, s Schedule, opts ...ChannelOption) (schedule.Summary, error) {
+	if err := schedule.CheckID(s.ID); err != nil {
+		return schedule.Summary{}, err
+	}
 	ref, err := c.ref(s.ID, opts)
 	if err != nil {
 		return schedule.Summary{}, err
