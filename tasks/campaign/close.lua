@@ -75,6 +75,7 @@ count('requests', tonumber(ARGV[3]))
 if mine then
   if redis.call('HEXISTS', KEYS[1], 'allow') == 1 then count('taken', decided - u.counted) end
   u.token, u.till, u.first, u.counted = '-', 0, 0, 0
+  if decided > 0 then u.passes = 0 end
 end
 writeUnit(u)
 if left == 0 then

@@ -73,7 +73,9 @@ type Unit struct {
 	Place      int
 	Token      string
 	Generation int // of the retry keys
-	Passes     int // with this one
+	// Passes are those since somebody of the unit was last decided, with this one: how often in vain LINE was asked. Those
+	// that died don't count.
+	Passes int
 	// OpenOnly: only parts that LINE may have are to be sent; the campaign is paused.
 	OpenOnly bool
 	// First is how many of the pending parts may be tried, from the first one on.
