@@ -83,7 +83,8 @@ func (c Calendar) Next(t time.Time) time.Time {
 		}
 		return c.since.Add((n + 1) * c.every).UTC()
 	}
-	// A clock in UTC is never put forward or back, so cron's arithmetic is that of the clock on the wall.
+	// A clock in UTC is never put forward or back, so cron's arithmetic is that of the clock on the wall. In a zone it would
+	// leave the ticks of a missing hour out, and those of a repeated one would be there twice.
 	next := c.cron.Next(c.shown(t))
 	if next.IsZero() {
 		return time.Time{}
