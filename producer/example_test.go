@@ -140,3 +140,27 @@ func ExampleCampaign() {
 	}
 	_ = producer.Campaign{To: followers}
 }
+
+// A broadcast every Monday morning, and who is in the file then on Friday evenings.
+func ExampleClient_Schedule() {
+	ctx := context.Background()
+	q, err := producer.New(producer.Config{Redis: redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})})
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum, err := q.Schedule(ctx, producer.Schedule{
+		ID: "monday", Cron: "0 9 * * MON", Zone: "Asia/Tokyo",
+		Task: tasks.Broadcast{Messages: []lineapi.Message{lineapi.Text("A new week")}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum.Next)
+	_, err = q.Schedule(ctx, producer.Schedule{
+		ID: "weekly", Cron: "0 18 * * FRI", Zone: "Asia/Tokyo", Audience: "/srv/members.csv",
+		Campaign: &producer.Campaign{Messages: []lineapi.Message{lineapi.Text("Hello {{name}}")}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -9,6 +9,7 @@
 // [Client.Cancel], moved with [Client.Reschedule] and started again with [Client.Run].
 //
 // [Client.Campaign] sends one message to many, whom it reads from a stream. Package audience makes that from a file.
+// [Client.Schedule] does either again and again.
 //
 // A task is identified by its channel and its ID. With an ID of your own (option [ID]) every call can be repeated: the
 // second is answered with a ticket that says Duplicate, whatever happened to the first. When Redis doesn't answer, the
@@ -28,6 +29,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // Config is what a Client needs.
@@ -51,6 +53,7 @@ type Client struct {
 	inspector *asynq.Inspector
 	records   *record.Store
 	campaigns *campaign.Store
+	schedules *schedule.Store
 	channel   string
 	keep      time.Duration
 }
@@ -71,6 +74,7 @@ func New(cfg Config) (*Client, error) {
 		inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		records:   record.New(cfg.Redis, cfg.Retention),
 		campaigns: campaign.New(cfg.Redis, cfg.Campaigns),
+		schedules: schedule.New(cfg.Redis),
 		channel:   cfg.Channel,
 		keep:      cfg.KeepCompleted,
 	}, nil

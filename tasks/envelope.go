@@ -61,12 +61,9 @@ func (e Envelope) Encode() ([]byte, error) {
 	if e.Task == nil {
 		return nil, errors.New("no task")
 	}
-	if _, err := lookUp(e.Task.Kind()); err != nil {
-		return nil, err
-	}
-	task, err := marshal(e.Task)
+	task, err := EncodeTask(e.Task)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
+		return nil, err
 	}
 	b, err := marshal(payload{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.Deadline, task})
 	if err != nil {
@@ -78,12 +75,45 @@ func (e Envelope) Encode() ([]byte, error) {
 	return b, nil
 }
 
+// EncodeTask returns a task's JSON alone, as it stands in a payload.
+func EncodeTask(t Task) ([]byte, error) {
+	if _, err := lookUp(t.Kind()); err != nil {
+		return nil, err
+	}
+	b, err := marshal(t)
+	if err != nil {
+		return nil, fmt.Errorf("encode %s: %w", t.Kind(), err)
+	}
+	return b, nil
+}
+
+// DecodeTask is the reverse of EncodeTask. Like Decode it fails with ErrUnknownKind, and its errors hold nothing of the task.
+func DecodeTask(k Kind, b []byte) (Task, error) {
+	known, err := lookUp(k)
+	if err != nil {
+		return nil, err
+	}
+	if len(b) == 0 || b[0] != '{' {
+		return nil, fmt.Errorf("decode %s: no JSON object in the payload's field task", k)
+	}
+	task := known.empty()
+	if err := json.Unmarshal(b, task); err != nil {
+		return nil, fmt.Errorf("decode %s: task: %w", k, withoutValue(err))
+	}
+	// Of all that JSON may leave out, only a rich menu can't be written when it is empty.
+	if t, ok := task.(*PublishRichMenu); ok {
+		if _, err := t.Menu.MarshalJSON(); err != nil {
+			return nil, fmt.Errorf("decode %s: task: a part of it is missing", k)
+		}
+	}
+	return reflect.ValueOf(task).Elem().Interface().(Task), nil
+}
+
 // Decode reads a payload. It fails with ErrUnknownKind or ErrNewerVersion where another version of lineq may be able to
 // read it; what it refuses otherwise, nobody can read. Fields that it doesn't know are passed over. Its errors hold
 // nothing of the task.
 func Decode(k Kind, b []byte) (Envelope, error) {
-	known, err := lookUp(k)
-	if err != nil {
+	if _, err := lookUp(k); err != nil {
 		return Envelope{}, err
 	}
 	if len(b) > MaxPayload {
@@ -114,22 +144,13 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 	if err := cmp.Or(CheckChannel(p.Channel), CheckID(p.ID)); err != nil {
 		return Envelope{}, fmt.Errorf("decode %s: %w", k, err)
 	}
-	if len(p.Task) == 0 || p.Task[0] != '{' {
-		return Envelope{}, fmt.Errorf("decode %s: no JSON object in the payload's field task", k)
-	}
-	task := known.empty()
-	if err := json.Unmarshal(p.Task, task); err != nil {
-		return Envelope{}, fmt.Errorf("decode %s: task: %w", k, withoutValue(err))
-	}
-	// Of all that JSON may leave out, only a rich menu can't be written when it is empty.
-	if t, ok := task.(*PublishRichMenu); ok {
-		if _, err := t.Menu.MarshalJSON(); err != nil {
-			return Envelope{}, fmt.Errorf("decode %s: task: a part of it is missing", k)
-		}
+	task, err := DecodeTask(k, p.Task)
+	if err != nil {
+		return Envelope{}, err
 	}
 	return Envelope{
 		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, Deadline: p.Deadline,
-		Task: reflect.ValueOf(task).Elem().Interface().(Task), read: p.Task,
+		Task: task, read: p.Task,
 	}, nil
 }
 

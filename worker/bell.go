@@ -10,6 +10,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/channel"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // asynq asks an empty queue again after a pause, so an urgent message on an idle queue would wait for half of that. A
@@ -31,11 +32,13 @@ type bells struct {
 	holds chan struct{}
 	// campaigns gets a value when a campaign has changed.
 	campaigns chan struct{}
+	// schedules gets a value when a schedule has changed.
+	schedules chan struct{}
 }
 
 func newBells(ours func(queue string) bool) *bells {
 	return &bells{waiting: map[string][]chan struct{}{}, ours: ours, unheard: make(chan struct{}, 1),
-		holds: make(chan struct{}, 1), campaigns: make(chan struct{}, 1)}
+		holds: make(chan struct{}, 1), campaigns: make(chan struct{}, 1), schedules: make(chan struct{}, 1)}
 }
 
 // hear returns a channel that gets a value after every ring for the queue; several rings may make one value.
@@ -93,6 +96,10 @@ func (b *bells) listen(ctx context.Context, rdb redis.UniversalClient) {
 			}
 			if _, _, ok := campaign.Changed(m.Payload); ok {
 				notify(b.campaigns)
+				continue
+			}
+			if schedule.Changed(m.Payload) {
+				notify(b.schedules)
 				continue
 			}
 			b.ring(m.Payload)

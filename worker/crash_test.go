@@ -34,6 +34,8 @@ const (
 	afterEnd    crash = "after end, before the delivery log"
 	afterLog    crash = "after the delivery log, before the acknowledge"
 	afterAck    crash = "after the acknowledge"
+	afterClaim  crash = "has claimed a schedule's tick, before it is enqueued"
+	beforeDone  crash = "has enqueued a schedule's tick, before that is written down"
 	atRandom    crash = "whenever somebody kills it"
 )
 
@@ -182,6 +184,7 @@ func die() {
 type killer struct {
 	crash crash
 	ends  int // scripts on the record that have succeeded
+	ticks int // scripts on a schedule that have succeeded
 }
 
 func (k *killer) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -195,9 +198,18 @@ func (k *killer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		if onRecord && k.ends == 0 && k.crash == beforeBegin || isAck && k.crash == afterLog {
 			die()
 		}
+		onSchedule := isScriptOn(cmd, "lineq:{s:")
+		if onSchedule && k.ticks == 1 && k.crash == beforeDone {
+			die()
+		}
 		err := next(ctx, cmd)
 		if onRecord && err == nil {
 			k.ends++
+		}
+		if onSchedule && err == nil {
+			if k.ticks++; k.crash == afterClaim {
+				die()
+			}
 		}
 		if err == nil && (onRecord && k.ends == 1 && k.crash == afterBegin ||
 			onRecord && k.ends == 2 && k.crash == afterEnd || isAck && k.crash == afterAck) {

@@ -44,6 +44,7 @@ import (
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // Config is what a Worker needs.
@@ -70,6 +71,12 @@ type Config struct {
 	Retention record.Retention
 	// WebhookSecret signs the webhooks of campaigns, see WebhookSignature. Empty: they aren't signed.
 	WebhookSecret string
+	// ScheduledCampaign takes in the campaign of a schedule's tick, under the tick's own ID; a repeat must add nothing. Nil:
+	// the campaigns of schedules are left to other workers.
+	ScheduledCampaign func(ctx context.Context, t schedule.Tick) error
+	// ScheduleCommands lets ScheduledCampaign run the command that a schedule names for its audience. Whoever can write to
+	// this Redis then runs commands here.
+	ScheduleCommands bool
 }
 
 // Worker sends. Make it with New, and Run it once.
@@ -82,6 +89,8 @@ type Worker struct {
 	// campaigns are in Redis; known is what this worker knows of those that it works on.
 	campaigns *campaign.Store
 	known     campaigns
+	schedules *schedule.Store
+	ticks     ticks
 	asynq     *asynq.Client
 	clients   map[string]*lineapi.Client // those of the configuration, paced
 	limiter   *limit.Limiter
@@ -149,6 +158,7 @@ func New(cfg Config) (*Worker, error) {
 		redis:     bundled,
 		records:   record.New(bundled, cfg.Retention),
 		campaigns: campaign.New(bundled, campaign.Retention{}),
+		schedules: schedule.New(cfg.Redis),
 		asynq:     asynq.NewClientFromRedisClient(cfg.Redis),
 		health:    &health{log: cfg.Log},
 		lookout:   newLookout(cfg.Redis),
@@ -216,6 +226,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	watches.Go(func() { w.health.watch(ctx, w.lookout) })
 	watches.Go(func() { w.watchHolds(ctx, again) })
 	watches.Go(func() { w.watchCampaigns(ctx) })
+	watches.Go(func() { w.watchSchedules(ctx) })
 	// It lives for the others until it has given back all that it had.
 	lives, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()

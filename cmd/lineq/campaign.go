@@ -56,15 +56,21 @@ func (f campaignFlags) open(ctx context.Context) (*producer.Client, redis.Univer
 	if err := tasks.CheckID(f.CampaignID); err != nil {
 		return nil, nil, misuse(err)
 	}
-	return f.redisFlag.producer(ctx, campaign.Retention{})
+	return f.redisFlag.producer(ctx)
 }
 
-func (f redisFlag) producer(ctx context.Context, r campaign.Retention) (*producer.Client, redis.UniversalClient, error) {
+// producer is a client of the Redis that is named. The caller closes that.
+func (f redisFlag) producer(ctx context.Context) (*producer.Client, redis.UniversalClient, error) {
+	return f.producerWith(ctx, producer.Config{})
+}
+
+func (f redisFlag) producerWith(ctx context.Context, cfg producer.Config) (*producer.Client, redis.UniversalClient, error) {
 	rdb, err := openRedis(ctx, f.Redis, asGiven)
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := producer.New(producer.Config{Redis: rdb, Campaigns: r})
+	cfg.Redis = rdb
+	q, err := producer.New(cfg)
 	return q, rdb, err
 }
 
@@ -94,7 +100,7 @@ func (c campaignList) Run(ctx context.Context, a *app) error {
 			return misuse(err)
 		}
 	}
-	q, rdb, err := c.producer(ctx, campaign.Retention{})
+	q, rdb, err := c.producer(ctx)
 	if err != nil {
 		return err
 	}

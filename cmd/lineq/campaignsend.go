@@ -81,7 +81,7 @@ func (c campaignSend) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeFile()
-	q, rdb, err := c.producer(ctx, campaign.Retention{Recipients: c.Retain})
+	q, rdb, err := c.producerWith(ctx, producer.Config{Campaigns: campaign.Retention{Recipients: c.Retain}})
 	if err != nil {
 		return err
 	}

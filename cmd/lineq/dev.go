@@ -3,6 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/lineq/lineq/worker"
 )
 
 // devCommand is lineq dev.
@@ -10,6 +14,7 @@ type devCommand struct {
 	Addr  string `default:"127.0.0.1:8788" help:"Address of the simulated LINE, port 0 for a free one."`
 	Redis string `placeholder:"URL" help:"Use this Redis instead of one within this process."`
 	simulatorFlags
+	schedulesFlag
 	logFlags
 }
 
@@ -28,6 +33,7 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	l := &local{redisURL: c.Redis, addr: c.Addr, sim: sim, log: c.logger(a.stderr)}
+	l.adapt = func(rdb redis.UniversalClient, cfg *worker.Config) error { return c.takeIn(a, rdb, cfg) }
 	return l.run(ctx, func(ctx context.Context) error {
 		kept := "within this process: nothing survives its end"
 		shown := l.redisURL

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // explain writes an error as one line, and a hint where there is something to do about it.
@@ -38,6 +40,7 @@ func exitCode(err error) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &m), errors.Is(err, producer.ErrIDReused), errors.Is(err, campaign.ErrIDReused),
+		errors.Is(err, schedule.ErrIDReused),
 		errors.As(err, &refused) && refused.Unsent && refused.Reason == lineapi.Invalid:
 		return 2
 	}
@@ -119,7 +122,7 @@ func hintFor(err error) string {
 	var wrong *misuseError
 	var noToken *noTokenError
 	var unchecked *checkError
-	if hint := campaignHint(err); hint != "" {
+	if hint := cmp.Or(campaignHint(err), scheduleHint(err)); hint != "" {
 		return hint
 	}
 	switch {

@@ -23,6 +23,8 @@ type local struct {
 	addr     string // of the simulated LINE
 	sim      *linesim.Simulator
 	log      *zap.Logger // the worker's; nil: silent
+	// adapt changes the worker's configuration; nil: nothing.
+	adapt func(redis.UniversalClient, *worker.Config) error
 
 	rdb     redis.UniversalClient
 	lineURL string
@@ -66,9 +68,15 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	if err != nil {
 		return err
 	}
-	w, err := worker.New(worker.Config{
+	cfg := worker.Config{
 		Redis: l.rdb, Channels: map[string]*lineapi.Client{tasks.DefaultChannel: client}, Log: l.log, Grace: localGrace,
-	})
+	}
+	if l.adapt != nil {
+		if err := l.adapt(l.rdb, &cfg); err != nil {
+			return err
+		}
+	}
+	w, err := worker.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func TestHelp(t *testing.T) {
 			out := c.ok(append(words, "--help")...)
 			assert.Contains(t, out, leaf.Help, leaf.Path())
 			parent := leaf.Parent.Name
-			if parent == "task" || parent == "send" || parent == "channel" || parent == "campaign" || parent == "lineq" && leaf.Name != "version" {
+			if parent == "task" || parent == "send" || parent == "channel" || parent == "campaign" || parent == "schedule" || parent == "lineq" && leaf.Name != "version" {
 				assert.Contains(t, out, "Examples:\n\n    ", leaf.Path())
 			}
 		}
@@ -73,10 +73,10 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"campaign", "channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "simulate", "task", "version",
-			"worker",
+			"campaign", "channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "schedule", "send", "simulate", "task",
+			"version", "worker",
 		},
-		"s":                        {"send", "simulate"},
+		"s":                        {"schedule", "send", "simulate"},
 		"send ":                    {"broadcast", "multicast", "narrowcast", "push", "reply"},
 		"send push --me":           {"--message"},
 		"send push --message ":     nil,

@@ -28,6 +28,7 @@ type workerCommand struct {
 	lineFlags
 	limitFlags
 	redisFlag
+	schedulesFlag
 	metricsFlag
 }
 
@@ -89,10 +90,14 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
-	w, err := worker.New(worker.Config{
+	cfg := worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed}, WebhookSecret: webhookSecret,
-	})
+	}
+	if err := c.takeIn(a, rdb, &cfg); err != nil {
+		return err
+	}
+	w, err := worker.New(cfg)
 	if err != nil {
 		return err
 	}
