@@ -131,7 +131,7 @@ func (c campaignSend) campaign(a *app) (producer.Campaign, error) {
 	if err := tasks.CheckChannel(c.Channel); err != nil {
 		return none, misuse(err)
 	}
-	if c.Retain < time.Hour {
+	if c.Retain != 0 && c.Retain < time.Hour { // 0: as it is usual
 		return none, misusef("--retain must be 1h at least")
 	}
 	for _, to := range c.Test {
