@@ -48,6 +48,8 @@ channels of the file of --config:
 
 ` + limitsHelp + `
 
+` + redisHelp + `
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
