@@ -64,13 +64,23 @@ func startNode(t testing.TB) *Server {
 // Replicas are those of all masters.
 func (c *Cluster) Replicas() []*Server { return c.replicas }
 
+// Masters are those that were masters at the start.
+func (c *Cluster) Masters() []*Server { return c.masters }
+
+// URL names the first masters as lineq's --redis takes it.
+func (c *Cluster) URL() string { return "redis-cluster://" + strings.Join(c.addrs(), ",") }
+
+func (c *Cluster) addrs() (all []string) {
+	for _, m := range c.masters {
+		all = append(all, m.Addr)
+	}
+	return all
+}
+
 // Client connects to the cluster until the test ends.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	o := &redis.ClusterOptions{}
-	for _, m := range c.masters {
-		o.Addrs = append(o.Addrs, m.Addr)
-	}
+	o := &redis.ClusterOptions{Addrs: c.addrs()}
 	rdb := redis.NewClusterClient(o)
 	t.Cleanup(func() { _ = rdb.Close() })
 	must(t, rdb.Ping(context.Background()).Err())
