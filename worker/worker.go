@@ -44,6 +44,7 @@ import (
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/topology"
 )
 
 // Config is what a Worker needs.
@@ -142,6 +143,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
 	}
 	cfg.Redis.AddHook(handshake{})
+	topology.FollowMasters(cfg.Redis)
 	w := &Worker{
 		cfg:       cfg,
 		id:        newWorkerID(),
@@ -194,7 +196,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return notStarted(ctx, err)
 	}
 	w.checkClock(ctx)
-	w.checkRedis(ctx, w.lookout)
+	w.checkRedis(ctx, w.lookout.UniversalClient)
 	// Before it fetches anything: a worker that is killed in its first second shall be known.
 	if _, err := w.beat(ctx); err != nil {
 		w.leave()
@@ -213,7 +215,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var watches sync.WaitGroup
 	watches.Go(func() { w.bells.listen(ctx, w.lookout) })
-	watches.Go(func() { w.health.watch(ctx, w.lookout) })
+	watches.Go(func() { w.health.watch(ctx, w.lookout.UniversalClient) })
 	watches.Go(func() { w.watchHolds(ctx, again) })
 	watches.Go(func() { w.watchCampaigns(ctx) })
 	// It lives for the others until it has given back all that it had.

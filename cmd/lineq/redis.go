@@ -31,27 +31,13 @@ func openRedis(ctx context.Context, rawURL string, tune func(*redis.UniversalOpt
 	probe.ContextTimeoutEnabled = true
 	ctx, cancel := context.WithTimeout(ctx, redisPatience)
 	defer cancel()
-	first := newRedis(&probe)
+	first := redis.NewUniversalClient(&probe)
 	defer first.Close()
 	if err := greet(ctx, first); err != nil {
 		return nil, &redisDownError{nameOf(o), err}
 	}
-	return newRedis(tune(o)), nil
+	return redis.NewUniversalClient(tune(o)), nil
 }
-
-// newRedis is go-redis's universal client, with one difference.
-func newRedis(o *redis.UniversalOptions) redis.UniversalClient {
-	if !o.IsClusterMode {
-		return redis.NewUniversalClient(o)
-	}
-	c := o.Cluster()
-	// By itself go-redis looks every minute who the masters are, and not when one doesn't answer: after a failover it would
-	// ask the dead one for so long.
-	c.ClusterStateReloadInterval = clusterLook
-	return redis.NewClusterClient(c)
-}
-
-const clusterLook = 2 * time.Second
 
 // What answers, but isn't what the URL says.
 var (
