@@ -71,6 +71,8 @@ type Config struct {
 	Retention record.Retention
 	// WebhookSecret signs the webhooks of campaigns, see WebhookSignature. Empty: they aren't signed.
 	WebhookSecret string
+	// Version is what Living tells of this worker.
+	Version string
 }
 
 // Worker sends. Make it with New, and Run it once.

@@ -48,22 +48,14 @@ var (
 
 // greet fails where Redis doesn't answer, or isn't what the URL says.
 func greet(ctx context.Context, rdb redis.UniversalClient) error {
-	if c, ok := rdb.(*redis.ClusterClient); ok {
-		err := c.Ping(ctx).Err()
+	err := rdb.Ping(ctx).Err()
+	if _, ok := rdb.(*redis.ClusterClient); ok || err != nil {
 		if err != nil && strings.Contains(err.Error(), "cluster support disabled") {
 			return errNoCluster
 		}
 		return err
 	}
-	var ping *redis.StatusCmd
-	var info *redis.StringCmd
-	_, _ = rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		ping, info = p.Ping(ctx), p.Info(ctx, "server")
-		return nil
-	})
-	if err := ping.Err(); err != nil {
-		return err
-	}
+	info := rdb.Info(ctx, "server")
 	switch { // where INFO is forbidden, nobody knows
 	case strings.Contains(info.Val(), "redis_mode:cluster"):
 		return errIsCluster

@@ -117,6 +117,8 @@ func mainJob(t *testing.T, url string) {
 	once(2)
 	assert.Equal(t, tasks.OutcomeCancelled, document[tasks.Result](t, c.ok("task", "show", "never", "--json")).Outcome)
 	assert.Contains(t, c.ok("log"), "push-19")
+	_, code := examined(t, c)
+	assert.Zero(t, code)
 	require.NoError(t, w.stop())
 	assert.NotContains(t, w.output(), "WARN")
 	assert.NotContains(t, w.output(), "ERROR")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -87,7 +88,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	}
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
-		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},
+		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed}, Version: cmp.Or(version, lineapi.Version),
 	})
 	if err != nil {
 		return err
