@@ -73,7 +73,7 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"campaign", "channel", "chat", "completion", "demo", "dev", "doctor", "doctor", "log", "quota", "richmenu", "send", "simulate", "task", "version",
+			"campaign", "channel", "chat", "completion", "demo", "dev", "doctor", "log", "quota", "richmenu", "send", "simulate", "task", "version",
 			"worker",
 		},
 		"s":                        {"send", "simulate"},
