@@ -128,7 +128,7 @@ func TestDoctor(t *testing.T) {
 		id := rdb.LIndex(ctx, "asynq:{lineq-push-default}:pending", 0).Val()
 		require.NoError(t, rdb.HSet(ctx, "asynq:{lineq-push-default}:t:"+id, "pending_since", old).Err())
 		found, _ := examined(t, c, "--line-limits", file(t, "limits.yaml", "rates: {multicast: 1/s}\n"))
-		stands(t, found, "workers", problem, "none runs, and 1 tasks wait")
+		stands(t, found, "workers", problem, "none runs, and 1 task waits")
 		stands(t, found, "channel shop", warning, "(wrong price); lineq channel resume shop")
 		stands(t, found, "channel news", problem, "held for auth")
 		stands(t, found, "oldest task lineq-push-default", warning, "has waited for 1h0m")
@@ -136,13 +136,14 @@ func TestDoctor(t *testing.T) {
 
 		require.NoError(t, asynq.NewInspectorFromRedisClient(rdb).PauseQueue("lineq-push-default"))
 		found, _ = examined(t, c, "--line-limits", "off")
-		stands(t, found, "queue lineq-push-default", warning, "1 tasks wait there; unpause it")
+		stands(t, found, "queue lineq-push-default", warning, "1 task waits there; unpause it")
 		stands(t, found, "oldest task", fine, "paused queues")
 		stands(t, found, "limits default", warning, "none is kept")
 	})
 	t.Run("the quota is nearly spent", func(t *testing.T) {
 		d := &doctor{}
-		d.lookAtQuota(checked{Channel: "a", Token: "ok", Quota: &quotaState{Limit: new(int64(100)), Left: new(int64(3)), Used: 97}})
+		quota := quotaState{Limit: new(int64(100)), Left: new(int64(3)), Used: 97}
+		d.lookAtQuota(checked{Channel: "a", Token: "ok", Quota: &quota})
 		assert.Equal(t, warning, d.all[0].State)
 		assert.Contains(t, d.all[0].Text, "3 of 100 left")
 	})

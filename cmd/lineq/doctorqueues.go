@@ -39,7 +39,7 @@ func (d *doctor) lookAtQueues(ctx context.Context, rdb redis.UniversalClient) {
 		waiting += q.Pending
 		if q.Paused && !q.Held {
 			d.say(warning, "queue", q.Name, "unpause it where it was paused: in asynq's dashboard, or by asynq queue unpause",
-				"somebody has paused it; %d tasks wait there", q.Pending)
+				"somebody has paused it; %s there", tasksWait(q.Pending))
 		}
 		if !q.Paused && !q.Oldest.IsZero() && (oldest.Name == "" || q.Oldest.Before(oldest.Oldest)) {
 			oldest = q
@@ -50,7 +50,7 @@ func (d *doctor) lookAtQueues(ctx context.Context, rdb redis.UniversalClient) {
 	case waiting == 0:
 		d.say(fine, "oldest task", "", "", "no task waits")
 	case oldest.Name == "":
-		d.say(fine, "oldest task", "", "", "%d tasks wait, all in paused queues", waiting)
+		d.say(fine, "oldest task", "", "", "%s, in paused queues", tasksWait(waiting))
 	case now.Sub(oldest.Oldest) > longWait:
 		d.say(warning, "oldest task", oldest.Name, "lineq campaign list and the metrics tell whether LINE's limits are why; "+
 			"else run more workers", "has waited for %s; %d wait there", now.Sub(oldest.Oldest).Round(time.Second), oldest.Pending)
@@ -70,7 +70,7 @@ func (d *doctor) lookAtWorkers(ctx context.Context, rdb redis.UniversalClient, w
 	const advice = "start lineq worker"
 	switch {
 	case len(workers) == 0 && waiting > 0:
-		d.say(problem, "workers", "", advice, "none runs, and %d tasks wait", waiting)
+		d.say(problem, "workers", "", advice, "none runs, and %s", tasksWait(waiting))
 		return
 	case len(workers) == 0:
 		d.say(warning, "workers", "", advice, "none runs: what is enqueued waits")
@@ -125,11 +125,13 @@ func (d *doctor) lookAtChannels(ctx context.Context, rdb redis.UniversalClient, 
 		case len(s.Holds) > 0:
 			d.held(s)
 		case !served && s.Waiting > 0:
-			d.say(problem, "channel", s.Channel, "start a worker that has its token", "no worker serves it, and %d tasks wait", s.Waiting)
+			d.say(problem, "channel", s.Channel, "start a worker that has its token", "no worker serves it, and %s",
+				tasksWait(s.Waiting))
 		case !served:
-			d.say(warning, "channel", s.Channel, "start a worker that has its token, unless it has been given up", "no worker serves it")
+			d.say(warning, "channel", s.Channel, "start a worker that has its token, unless it has been given up",
+				"no worker serves it")
 		default:
-			d.say(fine, "channel", s.Channel, "", "served by a worker; %d tasks wait", s.Waiting)
+			d.say(fine, "channel", s.Channel, "", "served by a worker; %s", tasksWait(s.Waiting))
 		}
 	}
 }
@@ -144,10 +146,20 @@ func (d *doctor) held(s channelState) {
 		case lineapi.Quota:
 			advice = "raise the quota at LINE; it goes on by itself when there is room, or after lineq channel resume " + s.Channel
 		}
-		text := fmt.Sprintf("held for %s since %s; %d tasks wait", h.Reason, second(&h.Since), s.Waiting)
+		text := fmt.Sprintf("held for %s since %s; %s", h.Reason, second(&h.Since), tasksWait(s.Waiting))
 		if h.Note != "" {
 			text += fmt.Sprintf(" (%s)", printable(h.Note))
 		}
 		d.say(v, "channel", s.Channel, advice, "%s", text)
 	}
+}
+
+func tasksWait(n int64) string {
+	switch n {
+	case 0:
+		return "no task waits"
+	case 1:
+		return "1 task waits"
+	}
+	return fmt.Sprintf("%d tasks wait", n)
 }

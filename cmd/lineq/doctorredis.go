@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -218,6 +217,8 @@ const (
 	skewProblem = 25 * time.Second
 	// farAway is a round trip that is noticed: Redis is in another region.
 	farAway = 5 * time.Millisecond
+	// pushTrips are the round trips of a single push: fetch, permit, begin, end, acknowledge.
+	pushTrips = 5
 )
 
 // clock is what was measured of one node.
@@ -258,11 +259,13 @@ func (d *doctor) lookAtClocks(ctx context.Context, rdb redis.UniversalClient) {
 	default:
 		d.say(fine, "clock", "", "", "%s", off)
 	}
-	rate := int(time.Second / max(worst.roundTrip, time.Microsecond))
-	means := fmt.Sprintf("%s: one after the other, some %d enqueueings a second; a push waits for about five of them beside LINE",
-		worst.roundTrip.Round(10*time.Microsecond), cmp.Or(rate, 1))
+	trip := worst.roundTrip
+	means := fmt.Sprintf("%s: a push waits about %s for Redis, beside LINE; who enqueues one after the other does %d a "+
+		"second at most", trip.Round(10*time.Microsecond), (pushTrips * trip).Round(10*time.Microsecond),
+		time.Second/max(trip, time.Microsecond))
 	if worst.roundTrip > farAway {
-		d.say(warning, "round trip", "", "run workers and producers near Redis; enqueue many at once with EnqueueAll", "%s", means)
+		d.say(warning, "round trip", "", "run workers and producers near Redis; enqueue many at once with EnqueueAll", "%s",
+			means)
 		return
 	}
 	d.say(fine, "round trip", "", "", "%s", means)
