@@ -222,10 +222,7 @@ const (
 )
 
 // clock is what was measured of one node.
-type clock struct {
-	addr             string
-	ahead, roundTrip time.Duration
-}
+type clock struct{ ahead, roundTrip time.Duration }
 
 func (d *doctor) lookAtClocks(ctx context.Context, rdb redis.UniversalClient) {
 	clocks := make(chan clock, 1024) // a Cluster has at most so many masters
