@@ -190,6 +190,10 @@ func TestPreflight(t *testing.T) {
 		assert.EqualValues(t, 3, sum.Forecast.Requests)
 		assert.EqualValues(t, -1, sum.Forecast.QuotaLeft)
 		assert.Zero(t, s.line.Ledger().Totals().Requests)
+		s.seal(t, "c", plan, 500, users(1001)) // now in earnest, under the same id
+		sum = s.inState(t, "c", campaign.StateFinished)
+		assert.EqualValues(t, 1001, sum.Sent)
+		s.everyoneOnce(t, users(1001))
 	})
 	t.Run("later", func(t *testing.T) {
 		s := onMini(t)
@@ -282,6 +286,9 @@ func TestRefusalsOfACampaign(t *testing.T) {
 		assert.Equal(t, lineapi.Invalid, sum.Reason)
 		assert.Contains(t, sum.Note, "messages[0].text")
 		s.quiet(t, "c")
+		sum, err := s.campaigns.Summary(t.Context(), "c")
+		require.NoError(t, err)
+		assert.EqualValues(t, 5000, sum.Pending, "nobody has failed for it")
 		assert.Less(t, asked.Load(), int32(1100), "it went on")
 	})
 	t.Run("too many recipients", func(t *testing.T) {

@@ -47,6 +47,18 @@ func (s *Store) Plan(ctx context.Context, id string) (Plan, error) {
 	return p, nil
 }
 
+// Version changes when another campaign has taken the id. It fails with ErrNotFound.
+func (s *Store) Version(ctx context.Context, id string) (string, error) {
+	v, err := s.rdb.HGet(ctx, keysOf(id).state, "token").Result()
+	if errors.Is(err, redis.Nil) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return v, nil
+}
+
 // Chunk reads one packed chunk, or fails with ErrNotFound.
 func (s *Store) Chunk(ctx context.Context, id string, n int) ([]byte, error) {
 	b, err := s.rdb.HGet(ctx, keysOf(id).chunks, strconv.Itoa(n)).Bytes()
@@ -78,7 +90,7 @@ func summary(id string, fields map[string]string) Summary {
 		ID: id, Channel: fields["channel"], State: State(fields["state"]), Reason: lineapi.Reason(fields["reason"]),
 		Note: fields["note"], Mode: Mode(fields["mode"]), Recipients: n("recipients"), Sent: n("sent"), Failed: n("failed"),
 		Unknown: n("unknown"), Rejected: n("rejected"), Duplicates: n("duplicates"), Chunks: n("chunks"),
-		Requests: n("requests"), Replayed: n("replayed"), FailuresBy: map[lineapi.Reason]int64{},
+		Requests: n("requests"), Replayed: n("replayed"), PermitWait: float64(n("waited")) / 1000, FailuresBy: map[lineapi.Reason]int64{},
 		CreatedAt: at("created"), StartedAt: at("started"), FinishedAt: at("finished"),
 	}
 	sum.Pending = sum.Recipients - sum.Sent - sum.Failed - sum.Unknown
