@@ -3,18 +3,26 @@ package topology
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync"
+	"weak"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// FollowMasters lets a client of a Redis Cluster, and others of the same, look for its masters as soon as it can't reach one. By
-// itself go-redis looks once a minute: for so long after a failover it would go on asking the dead one. Clients that are
-// none of a Cluster are left alone.
+// FollowMasters lets a client of a Redis Cluster, and others of the same, look for its masters as soon as it can't reach
+// one. By itself go-redis looks once a minute: for so long after a failover it would go on asking the dead one. Clients
+// that are none of a Cluster are left alone, and a second time nothing is added.
 func FollowMasters(first redis.UniversalClient, others ...redis.UniversalClient) {
 	c, ok := first.(*redis.ClusterClient)
 	if !ok {
 		return
 	}
+	this := weak.Make(c)
+	if _, again := following.LoadOrStore(this, true); again {
+		return
+	}
+	runtime.AddCleanup(c, func(gone weak.Pointer[redis.ClusterClient]) { following.Delete(gone) }, this)
 	f := follower{c}
 	for _, o := range others {
 		if o, ok := o.(*redis.ClusterClient); ok {
@@ -24,6 +32,9 @@ func FollowMasters(first redis.UniversalClient, others ...redis.UniversalClient)
 	c.AddHook(f)
 	c.OnNewNode(func(node *redis.Client) { node.AddHook(f) })
 }
+
+// following are the clients that have the hook, which go-redis can't be asked for.
+var following sync.Map
 
 // EachMaster calls f for every node that takes writes, at the same time, and returns their first error.
 func EachMaster(ctx context.Context, rdb redis.UniversalClient, f func(context.Context, redis.UniversalClient) error) error {
