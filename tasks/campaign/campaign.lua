@@ -28,7 +28,7 @@
 --   token         of the pass that is under way, "-" if none is: <worker>.<lane>.<random>.<n>
 --   until         when that pass counts as dead
 --   since         the first attempt under this generation's retry keys, 0: none yet
---   passes        since somebody was last decided, those that died apart
+--   passes        since somebody was last decided, without those that died or didn't ask LINE
 --   first         how many of the pending parts that pass may try for the first time
 --   counted       how many recipients it has added to taken
 --   layout        "" for pushes: a part is one recipient. Else "<path>:<recipients>,…", a part is one multicast

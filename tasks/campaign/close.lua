@@ -76,7 +76,11 @@ count('waited', tonumber(ARGV[8]))
 if mine then
   if redis.call('HEXISTS', KEYS[1], 'allow') == 1 then count('taken', decided - u.counted) end
   u.token, u.till, u.first, u.counted = '-', 0, 0, 0
-  if decided > 0 then u.passes = 0 end
+  if decided > 0 then
+    u.passes = 0
+  elseif tonumber(ARGV[3]) == 0 then
+    u.passes = math.max(0, u.passes - 1) -- LINE wasn't asked
+  end
 end
 writeUnit(u)
 if left == 0 then

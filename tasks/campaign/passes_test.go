@@ -38,24 +38,26 @@ func TestPassesInVain(t *testing.T) {
 		require.Len(t, c.Units, 1)
 		return c.Units[0]
 	}
-	end := func(u campaign.Unit, states string) {
+	end := func(u campaign.Unit, states string, calls int) {
 		for i := range u.Parts {
 			u.Parts[i].Status = campaign.Status(states[i])
 		}
-		_, ours, err := store.Close(t.Context(), "c", u, campaign.Closing{Parts: u.Parts})
+		_, ours, err := store.Close(t.Context(), "c", u, campaign.Closing{Parts: u.Parts, Calls: calls})
 		require.NoError(t, err)
 		require.True(t, ours)
 	}
 	for _, step := range []struct {
 		passes int
 		states string // empty: the worker dies
+		calls  int
 	}{
-		{1, "ooo"}, {2, "ooo"}, {3, ""}, {3, ""}, {3, "ooo"}, {4, "soo"}, {1, "soo"}, {2, "sor"}, {1, "sfr"},
+		{1, "ooo", 3}, {2, "ooo", 3}, {3, "", 0}, {3, "", 0}, {3, "ooo", 0}, {3, "ooo", 1}, {4, "soo", 3}, {1, "soo", 2},
+		{2, "sor", 2}, {1, "sfr", 1},
 	} {
 		u := claim()
 		assert.Equal(t, step.passes, u.Passes, step.states)
 		if step.states != "" {
-			end(u, step.states)
+			end(u, step.states, step.calls)
 		}
 	}
 	sum, err := store.Summary(t.Context(), "c")

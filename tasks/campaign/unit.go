@@ -73,8 +73,8 @@ type Unit struct {
 	Place      int
 	Token      string
 	Generation int // of the retry keys
-	// Passes are those since somebody of the unit was last decided, with this one: how often in vain LINE was asked. Those
-	// that died don't count.
+	// Passes are those since somebody of the unit was last decided, with this one: how often LINE was asked in vain. Those
+	// that died, or that didn't ask, don't count.
 	Passes int
 	// OpenOnly: only parts that LINE may have are to be sent; the campaign is paused.
 	OpenOnly bool
