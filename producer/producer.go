@@ -30,11 +30,13 @@ import (
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/schedule"
+	"github.com/lineq/lineq/tasks/topology"
 )
 
 // Config is what a Client needs.
 type Config struct {
-	// Redis is the one that the workers use. It stays the caller's: the Client never closes it.
+	// Redis is the one that the workers use. It stays the caller's: the Client never closes it. New adds a hook to that of
+	// a Redis Cluster, so that it finds the new master after a failover.
 	Redis redis.UniversalClient
 	// Channel is meant where no option names one. Empty: tasks.DefaultChannel.
 	Channel string
@@ -69,6 +71,7 @@ func New(cfg Config) (*Client, error) {
 	if err := tasks.CheckChannel(cfg.Channel); err != nil {
 		return nil, fmt.Errorf("producer: Config.Channel: %w", err)
 	}
+	topology.FollowMasters(cfg.Redis)
 	return &Client{
 		rdb:       cfg.Redis,
 		inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),

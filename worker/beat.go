@@ -16,7 +16,7 @@ import (
 // the others: see deadworkers.go. All keys share a hash tag:
 //
 //	lineq:{workers}          sorted set: the workers' ids, by the time of their last beat in Redis's clock, Unix ms
-//	lineq:{workers}:<id>     hash: claims, as JSON: the IDs in asynq by queue; host; pid. Kept for a minute
+//	lineq:{workers}:<id>     hash: claims, as JSON: the IDs in asynq by queue; host; pid; version. Kept for a minute
 //	lineq:{workers}:watcher  the id of the worker that watches. Kept for watchTime
 const (
 	workersKey = "lineq:{workers}"
@@ -35,12 +35,15 @@ func claimsKey(worker string) string { return workersKey + ":" + worker }
 //
 // KEYS 1 workers  2 the worker's hash  3 watcher
 // ARGV 1 id  2 claims  3 host  4 pid  5 how long the hash is kept, ms  6 how long the lock is, ms
+//
+//	7 version
+//
 // Returns Redis's clock as Unix ms, 1 if this worker watches
 var beatScript = redis.NewScript(`
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('HSET', KEYS[2], 'claims', ARGV[2], 'host', ARGV[3], 'pid', ARGV[4])
+redis.call('HSET', KEYS[2], 'claims', ARGV[2], 'host', ARGV[3], 'pid', ARGV[4], 'version', ARGV[7])
 redis.call('PEXPIRE', KEYS[2], ARGV[5])
 local watcher = redis.call('GET', KEYS[3])
 if watcher and watcher ~= ARGV[1] then return {now, '0'} end
@@ -121,7 +124,7 @@ func (w *Worker) beat(ctx context.Context) (turn, error) {
 		host = "unknown-host" // as asynq says, see strangers.go
 	}
 	answer, err := beatScript.Run(ctx, w.cfg.Redis, w.beatKeys(), w.id, claims, host, os.Getpid(),
-		claimsKept.Milliseconds(), watchTime.Milliseconds()).Int64Slice()
+		claimsKept.Milliseconds(), watchTime.Milliseconds(), w.cfg.Version).Int64Slice()
 	if err != nil {
 		return turn{}, err
 	}

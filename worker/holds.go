@@ -313,14 +313,10 @@ func quotaLeft(ctx context.Context, c *lineapi.Client) (left int64, limited bool
 	return quota.Value - used, true, err
 }
 
-// ourPause is what a paused queue's key holds when it was lineq that paused it: an operator's own pause, by the asynq
-// dashboard, is left alone. asynq looks only whether the key exists.
-const ourPause = "lineq"
-
 func pauseQueues(ctx context.Context, rdb redis.UniversalClient, name string) error {
 	_, err := rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for _, q := range ownQueues(name) {
-			p.SetNX(ctx, asynqKey(q, "paused"), ourPause, 0)
+			p.SetNX(ctx, asynqKey(q, "paused"), channel.Pause, 0)
 		}
 		return nil
 	})
@@ -332,7 +328,7 @@ return 0`)
 
 func resumeQueues(ctx context.Context, rdb redis.UniversalClient, name string) error {
 	for _, q := range ownQueues(name) {
-		if err := resumeScript.Run(ctx, rdb, []string{asynqKey(q, "paused")}, ourPause).Err(); err != nil {
+		if err := resumeScript.Run(ctx, rdb, []string{asynqKey(q, "paused")}, channel.Pause).Err(); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/lineq/lineq/tasks/topology"
 )
 
 // lookout is a client of the same Redis that gives up at once: for looking whether it is there, and for subscriptions
@@ -32,9 +34,12 @@ func newLookout(rdb redis.UniversalClient) lookout {
 	case *redis.ClusterClient:
 		o := *c.Options()
 		o.MaxRetries, o.DialerRetries, o.DialerRetryTimeout, o.ContextTimeoutEnabled = -1, 1, time.Millisecond, true
+		o.MaxRedirects = 3 // go-redis's own
 		o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 		o.PoolSize, o.MinIdleConns, o.MaxIdleConns, o.MaxActiveConns, o.PipelinePoolSize = 2, 0, 0, 0, -1
-		return lookout{redis.NewClusterClient(&o), true}
+		l := redis.NewClusterClient(&o)
+		topology.FollowMasters(l, c)
+		return lookout{l, true}
 	}
 	return lookout{rdb, false}
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/lineq/lineq/tasks/topology"
 )
 
 // health knows whether Redis answers, and says it once when that changes. What else is said about Redis meanwhile, by
@@ -57,7 +59,7 @@ func (h *health) watch(ctx context.Context, rdb redis.UniversalClient) {
 func look(ctx context.Context, rdb redis.UniversalClient) error {
 	ctx, cancel := context.WithTimeout(ctx, lookPatience)
 	defer cancel()
-	return ping(ctx, rdb)
+	return topology.EachMaster(ctx, rdb, ping)
 }
 
 func (h *health) missed(why string) {

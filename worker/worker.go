@@ -45,6 +45,7 @@ import (
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/schedule"
+	"github.com/lineq/lineq/tasks/topology"
 )
 
 // Config is what a Worker needs.
@@ -77,6 +78,8 @@ type Config struct {
 	// ScheduleCommands lets ScheduledCampaign run the command that a schedule names for its audience. Whoever can write to
 	// this Redis then runs commands here.
 	ScheduleCommands bool
+	// Version is what Living tells of this worker.
+	Version string
 }
 
 // Worker sends. Make it with New, and Run it once.
@@ -151,6 +154,7 @@ func New(cfg Config) (*Worker, error) {
 		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
 	}
 	cfg.Redis.AddHook(handshake{})
+	topology.FollowMasters(cfg.Redis)
 	w := &Worker{
 		cfg:       cfg,
 		id:        newWorkerID(),
@@ -204,7 +208,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return notStarted(ctx, err)
 	}
 	w.checkClock(ctx)
-	w.checkRedis(ctx, w.lookout)
+	w.checkRedis(ctx, w.lookout.UniversalClient)
 	// Before it fetches anything: a worker that is killed in its first second shall be known.
 	if _, err := w.beat(ctx); err != nil {
 		w.leave()
@@ -223,7 +227,7 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var watches sync.WaitGroup
 	watches.Go(func() { w.bells.listen(ctx, w.lookout) })
-	watches.Go(func() { w.health.watch(ctx, w.lookout) })
+	watches.Go(func() { w.health.watch(ctx, w.lookout.UniversalClient) })
 	watches.Go(func() { w.watchHolds(ctx, again) })
 	watches.Go(func() { w.watchCampaigns(ctx) })
 	watches.Go(func() { w.watchSchedules(ctx) })

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -79,7 +80,7 @@ var (
 	errNoChannel     = errors.New("no channel to send for: there is no channel access token")
 	errSecretAlone   = errors.New("LINE_CHANNEL_SECRET alone gives no token")
 	errOrigin        = errors.New("must start with http:// or https://")
-	errRedisURL      = errors.New("the Redis URL must start with redis://, rediss:// or unix://")
+	errRedisURL      = errors.New("the Redis URL must start with redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://")
 	errNoText        = errors.New("no message: give --text or --message")
 	errTooLarge      = errors.New("is too large for LINE")
 	errFault         = errors.New("no such fault")
@@ -149,8 +150,11 @@ func hintFor(err error) string {
 	case errors.Is(err, errOrigin):
 		return "for lineq simulate it is --line-origin http://127.0.0.1:8788"
 	case errors.Is(err, errRedisURL):
-		return "such as redis://127.0.0.1:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock; " +
-			"special characters in a password are written as %40"
+		return "such as redis://127.0.0.1:6379/0, rediss://user:password@host:6380, unix:///run/redis.sock, " +
+			"redis-sentinel://host1,host2/master-name or redis-cluster://host1,host2; special characters in a password are " +
+			"written as %40"
+	case errors.Is(err, errNoMaster):
+		return "it stands behind the hosts: redis-sentinel://host1:26379,host2:26379/master-name"
 	case errors.Is(err, errLimits):
 		return "such as rates: {pushMessage: 1000/s} and channels: {shop: {share: 0.5}}; see lineq worker --help"
 	case errors.Is(err, errLimitsOff):
@@ -223,11 +227,39 @@ func refusedHint(e *lineapi.Error) string {
 }
 
 func redisHint(err error) string {
+	var unknownCA x509.UnknownAuthorityError
+	var wrongName x509.HostnameError
 	switch {
+	case errors.Is(err, errIsCluster):
+		return "begin the URL with redis-cluster://"
+	case errors.Is(err, errNoCluster):
+		return "begin the URL with redis://"
+	case errors.Is(err, errIsSentinel):
+		return "begin the URL with redis-sentinel://, and end it with the master's name"
+	case strings.Contains(err.Error(), "all sentinels specified"):
+		return sentinelHint(err)
+	case errors.As(err, &unknownCA):
+		return "name the file with the certificate of the authority: rediss://host:6380?ca=FILE"
+	case errors.As(err, &wrongName):
+		return "use the name that the certificate has, or add ?server_name= to the URL"
 	case redis.HasErrorPrefix(err, "NOAUTH"), redis.HasErrorPrefix(err, "WRONGPASS"), redis.IsAuthError(err):
 		return "put user and password into the URL: redis://user:password@host:6379"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "nothing answers there: check the address, and rediss:// where Redis wants TLS"
 	}
 	return "is it running there? --redis or REDIS_URL names another one; lineq dev needs none"
+}
+
+// sentinelHint goes by what go-redis gathers of the sentinels' answers.
+func sentinelHint(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "NOAUTH"), strings.Contains(text, "WRONGPASS"):
+		return "the sentinels want a password of their own: ?sentinel_password= in the URL"
+	case strings.Contains(text, "redis: nil"), strings.Contains(text, "IDONTKNOW"), strings.Contains(text, "No such master"):
+		return "they know no master of this name: it stands behind the hosts of the URL"
+	case strings.Contains(text, "unknown command"):
+		return "that is no sentinel: a sentinel's usual port is 26379, and a single Redis has a URL that begins with redis://"
+	}
+	return "are they running there? The URL names the sentinels, not Redis itself"
 }

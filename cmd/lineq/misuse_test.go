@@ -181,11 +181,11 @@ func TestBadInput(t *testing.T) {
 
 		"Redis: scheme": {
 			args: append(push, "--text", "a", "--redis", "http://x:"+secretRedis+"@localhost"),
-			code: 2, says: "redis://, rediss:// or unix://", hint: "redis://127.0.0.1",
+			code: 2, says: "redis://, rediss://, unix://", hint: "redis://127.0.0.1",
 		},
 		"Redis: host": {
 			args: append(push, "--text", "a", "--redis", secretRedis+":6379"),
-			code: 2, says: "redis://, rediss:// or unix://", hint: "redis://127.0.0.1",
+			code: 2, says: "redis://, rediss://, unix://", hint: "redis://127.0.0.1",
 		},
 		"Redis: password": {
 			args: append(push, "--text", "a", "--redis", "redis://x:"+secretRedis+"/y@localhost"),

@@ -28,6 +28,7 @@ type commands struct {
 	Channel    channelCommand    `cmd:"" help:"Look up, check, hold and resume channels."`
 	Quota      quotaCommand      `cmd:"" help:"Show the monthly quota, and what is left of it."`
 	Log        logCommand        `cmd:"" help:"Show the delivery log."`
+	Doctor     doctorCommand     `cmd:"" help:"Check Redis, workers, channels and LINE, and say what to do."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"maps"
@@ -51,6 +52,8 @@ channels of the file of --config:
 
 ` + limitsHelp + `
 
+` + redisHelp + `
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -93,6 +96,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	cfg := worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed}, WebhookSecret: webhookSecret,
+		Version: cmp.Or(version, lineapi.Version),
 	}
 	if err := c.takeIn(a, rdb, &cfg); err != nil {
 		return err

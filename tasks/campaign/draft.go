@@ -76,6 +76,13 @@ func (s *Store) Draft(ctx context.Context, channel, id string, p Plan) (*Draft, 
 	if err != nil {
 		return nil, err
 	}
+	if !sum.State.Ended() {
+		// On a Cluster the lists are on other nodes than the campaign, and a failover may have lost what was new there.
+		if err := s.makeKnown(ctx, channel, id); err != nil {
+			return nil, fmt.Errorf("campaign %s: %w", id, err)
+		}
+		s.ring(ctx, channel, id)
+	}
 	return nil, &ExistsError{sum}
 }
 
@@ -134,18 +141,7 @@ type Odd struct {
 // ones. A second call, of an intake that didn't hear the answer to its first, changes nothing.
 func (d *Draft) Seal(ctx context.Context, size, chunks int, odd []Odd, t Totals) (Summary, error) {
 	// Known before it is sealed: a worker that looks in between finds a draft, and one that looks later finds it.
-	member := d.channel + "/" + d.id
-	now, err := d.store.rdb.Time(ctx).Result()
-	if err != nil {
-		return Summary{}, fmt.Errorf("campaign %s: %w", d.id, err)
-	}
-	_, err = d.store.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		p.ZAdd(ctx, index, redis.Z{Score: float64(now.Unix()), Member: member})
-		p.ZRemRangeByScore(ctx, index, "-inf", strconv.FormatInt(now.Add(-d.store.retention.Counts).Unix(), 10))
-		p.SAdd(ctx, unended, member)
-		return nil
-	})
-	if err != nil {
+	if err := d.store.makeKnown(ctx, d.channel, d.id); err != nil {
 		return Summary{}, fmt.Errorf("campaign %s: %w", d.id, err)
 	}
 	k := keysOf(d.id)
@@ -167,6 +163,22 @@ func (d *Draft) Seal(ctx context.Context, size, chunks int, odd []Odd, t Totals)
 	}
 	d.store.ring(ctx, d.channel, d.id)
 	return d.store.Summary(ctx, d.id)
+}
+
+// makeKnown lists a campaign among all, where it keeps its place, and among those that workers look after.
+func (s *Store) makeKnown(ctx context.Context, channel, id string) error {
+	member := channel + "/" + id
+	now, err := s.rdb.Time(ctx).Result()
+	if err != nil {
+		return err
+	}
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.ZAddNX(ctx, index, redis.Z{Score: float64(now.Unix()), Member: member})
+		p.ZRemRangeByScore(ctx, index, "-inf", strconv.FormatInt(now.Add(-s.retention.Counts).Unix(), 10))
+		p.SAdd(ctx, unended, member)
+		return nil
+	})
+	return err
 }
 
 // Abandon removes the draft, unless it is sealed or somebody else's.

@@ -97,6 +97,43 @@ func TestDraftOfAnIntakeThatDied(t *testing.T) {
 	require.ErrorIs(t, err, campaign.ErrIDReused)
 }
 
+// TestARepeatIsKnownAgain: on a Cluster a failover may lose that there is a campaign, and keep the campaign.
+func TestARepeatIsKnownAgain(t *testing.T) {
+	t.Parallel()
+	m, store := mini(t)
+	seal := func() error {
+		d, err := store.Draft(t.Context(), tasks.DefaultChannel, "c", saying("one"))
+		if err != nil {
+			return err
+		}
+		require.NoError(t, d.Append(t.Context(), 0, packed(t, 3)))
+		_, err = d.Seal(t.Context(), 3, 1, nil, campaign.Totals{Recipients: 3})
+		return err
+	}
+	known := func() (unended []campaign.Ref, listed int) {
+		unended, err := store.Unended(t.Context())
+		require.NoError(t, err)
+		all, err := store.List(t.Context())
+		require.NoError(t, err)
+		return unended, len(all)
+	}
+	require.NoError(t, seal())
+	m.Del("lineq:campaigns")
+	m.Del("lineq:campaigns:unended")
+	var exists *campaign.ExistsError
+	require.ErrorAs(t, seal(), &exists)
+	unended, listed := known()
+	assert.Equal(t, []campaign.Ref{{Channel: tasks.DefaultChannel, ID: "c"}}, unended)
+	assert.Equal(t, 1, listed)
+
+	_, err := store.Cancel(t.Context(), "c", campaign.Operator, "")
+	require.NoError(t, err)
+	require.NoError(t, store.Told(t.Context(), unended[0]))
+	require.ErrorAs(t, seal(), &exists)
+	unended, _ = known()
+	assert.Empty(t, unended, "one that has ended needs nobody")
+}
+
 func TestDraftDisappears(t *testing.T) {
 	t.Parallel()
 	m, store := mini(t)

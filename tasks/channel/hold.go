@@ -33,6 +33,10 @@ var (
 // [lineapi.Quota].
 const Operator lineapi.Reason = "operator"
 
+// Pause is what the key of a paused queue of asynq's holds when it was lineq that paused it, for a hold: an operator's own
+// pause, by asynq's dashboard, is left alone. asynq looks only whether the key exists.
+const Pause = "lineq"
+
 // Reasons are those for which a channel can be held. It must not be changed.
 var Reasons = []lineapi.Reason{lineapi.Auth, lineapi.Quota, Operator}
 

@@ -64,13 +64,44 @@ func startNode(t testing.TB) *Server {
 // Replicas are those of all masters.
 func (c *Cluster) Replicas() []*Server { return c.replicas }
 
+// FailOver kills the master that has a key, calls lost, and waits until its replica has taken its place. Then the one that
+// was killed starts again, as a replica.
+func (c *Cluster) FailOver(t testing.TB, key string, lost func()) {
+	t.Helper()
+	node, err := c.Client(t).MasterForKey(context.Background(), key)
+	must(t, err)
+	for i, m := range c.masters {
+		if m.Addr != node.Options().Addr {
+			continue
+		}
+		m.Kill()
+		lost()
+		replica := c.replicas[i].Client(t)
+		await(t, "no replica becomes the master", func(ctx context.Context) bool {
+			return strings.Contains(replica.Info(ctx, "replication").Val(), "role:master")
+		})
+		m.Launch(t)
+		c.masters[i], c.replicas[i] = c.replicas[i], m
+		return
+	}
+	t.Fatalf("%s is on a master that is none of ours", key)
+}
+
+// URL names the masters as lineq's --redis takes it.
+func (c *Cluster) URL() string { return "redis-cluster://" + strings.Join(c.Addrs(), ",") }
+
+// Addrs are those of the masters, for a cluster client.
+func (c *Cluster) Addrs() (all []string) {
+	for _, m := range c.masters {
+		all = append(all, m.Addr)
+	}
+	return all
+}
+
 // Client connects to the cluster until the test ends.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	t.Helper()
-	o := &redis.ClusterOptions{}
-	for _, m := range c.masters {
-		o.Addrs = append(o.Addrs, m.Addr)
-	}
+	o := &redis.ClusterOptions{Addrs: c.Addrs()}
 	rdb := redis.NewClusterClient(o)
 	t.Cleanup(func() { _ = rdb.Close() })
 	must(t, rdb.Ping(context.Background()).Err())

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,18 +24,29 @@ type Server struct {
 	dir  string
 	args []string
 	cmd  *exec.Cmd
-	bus  string // the port at which nodes of a cluster meet; empty: of none
+	bus  string        // the port at which nodes of a cluster meet; empty: of none
+	tls  *Certificates // nil: it takes connections without TLS
 }
 
 // URL is the server's address as lineq's --redis takes it.
-func (s *Server) URL() string { return "redis://" + s.Addr }
+func (s *Server) URL() string {
+	if s.tls != nil {
+		return "rediss://" + s.Addr + "?ca=" + s.tls.CA + "&cert=" + s.tls.Cert + "&key=" + s.tls.Key
+	}
+	return "redis://" + s.Addr
+}
 
 // Start runs a redis-server on a free port until the test ends. Without one on the PATH the test is skipped, by name; in
 // CI, which has to have one, it fails.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
+	return start(t, &Server{args: args})
+}
+
+func start(t testing.TB, s *Server) *Server {
+	t.Helper()
 	need(t, "redis-server")
-	s := &Server{dir: t.TempDir(), args: args}
+	s.dir = t.TempDir()
 	t.Cleanup(s.Kill)
 	var err error
 	for range 3 { // somebody else may take the free port before the server does
@@ -70,10 +82,14 @@ func (s *Server) Launch(t testing.TB) {
 // launch returns when the server takes connections, or with what it said before it ended.
 func (s *Server) launch() error {
 	_, port, _ := net.SplitHostPort(s.Addr)
-	s.cmd = exec.Command("redis-server", append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--appendonly", "yes", "--appendfsync", "always",
+	ports := []string{"--port", port}
+	if s.tls != nil {
+		ports = []string{"--port", "0", "--tls-port", port}
+	}
+	s.cmd = exec.Command("redis-server", slices.Concat(ports, []string{
+		"--bind", "127.0.0.1", "--dir", s.dir, "--appendonly", "yes", "--appendfsync", "always",
 		"--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
-	}, s.args...)...)
+	}, s.args)...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package redistest_test
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -133,4 +136,24 @@ func TestCluster(t *testing.T) {
 	}
 	assert.Len(t, masters, 3)
 	assert.Len(t, c.Replicas(), 3)
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	c := redistest.NewCertificates(t)
+	s := redistest.StartTLS(t, c)
+	trusted, err := os.ReadFile(c.CA)
+	require.NoError(t, err)
+	config := &tls.Config{RootCAs: x509.NewCertPool()}
+	require.True(t, config.RootCAs.AppendCertsFromPEM(trusted))
+	ping := func() error {
+		rdb := redis.NewClient(&redis.Options{Addr: s.Addr, TLSConfig: config, MaxRetries: -1, DialerRetries: 1})
+		defer rdb.Close()
+		return rdb.Ping(t.Context()).Err()
+	}
+	require.Error(t, ping(), "without a certificate of the client's")
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	require.NoError(t, err)
+	config.Certificates = []tls.Certificate{pair}
+	require.NoError(t, ping())
 }

@@ -86,6 +86,11 @@ func startSentinel(t testing.TB, master *Server) string {
 	return addr
 }
 
+// URL names the sentinels and their master as lineq's --redis takes it.
+func (s *Sentinels) URL() string {
+	return "redis-sentinel://" + strings.Join(s.Addrs, ",") + "/" + MasterName
+}
+
 // Client connects to whichever server is the master, until the test ends. tune may change the options.
 func (s *Sentinels) Client(
 	t testing.TB, tune ...func(*redis.UniversalOptions) *redis.UniversalOptions,
