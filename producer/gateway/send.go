@@ -123,7 +123,7 @@ func (c *call) push() (tasks.Task, answer, bool) {
 		return nil, refusal, false
 	}
 	t := tasks.Push{Messages: s.messages, NotificationDisabled: s.silent, CustomAggregationUnits: s.units}
-	if s.to.null() || !s.to.into(&t.To) {
+	if s.to.null() || !s.to.into(&t.To) || lineapi.CheckChatID(t.To) != nil {
 		return nil, refuseProperty("'to'", "-", "-"), false
 	}
 	return t, answer{}, true
