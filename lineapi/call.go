@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,7 +48,7 @@ type call struct {
 
 	secrets  []string  // values of the request that an error must not repeat
 	messages []Message // the same for what they say
-	ready    []byte    // the same, as a JSON array of messages
+	ready    bool      // they stand in the body
 }
 
 // upload is a body of size bytes that streams from a reader of the caller's.
@@ -129,15 +131,19 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 		return nil, &Error{Operation: k.endpoint.Operation, Reason: Auth, Unsent: true,
 			Message: "the channel access token is empty or holds characters that no token has"}
 	}
+	var w *way
+	if !k.ready {
+		ctx, w = watched(ctx)
+	}
 	req, err := k.request(ctx, c.origins[k.endpoint.Host])
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header["Authorization"] = []string{"Bearer " + token}
 	if err := c.mayGo(ctx, k.endpoint); err != nil {
 		return nil, err
 	}
-	resp, err := exchange(c.http, req, k.endpoint.Operation, append(k.secrets, token), k.content)
+	resp, err := exchange(c.http, req, w, k.endpoint.Operation, append(k.secrets, token), k.content)
 	if renewer, ok := c.token.(Renewer); ok && ReasonOf(err) == Auth {
 		renewer.Renew(token)
 	}
@@ -146,65 +152,125 @@ func (c *Client) open(ctx context.Context, k call) (*http.Response, error) {
 
 // request builds the request, all but its Authorization.
 func (k call) request(ctx context.Context, origin string) (*http.Request, error) {
-	escaped := make([]string, len(k.segments))
-	for i, s := range k.segments {
-		escaped[i] = url.PathEscape(s)
-	}
-	target := origin + k.endpoint.Expand(escaped...)
-	if len(k.query) > 0 {
-		target += "?" + k.query.Encode()
-	}
-	var body io.Reader
-	switch {
-	case k.upload != nil:
-		body = k.upload
-	case k.body != nil:
-		body = bytes.NewReader(k.body) // net/http knows its length and can rewind it
-	}
-	req, err := http.NewRequestWithContext(ctx, k.endpoint.Method, target, body)
+	target, err := k.target(origin)
 	if err != nil {
 		return nil, &Error{Operation: k.endpoint.Operation, Reason: Invalid, Unsent: true, Err: withoutURL(err)}
 	}
-	if k.upload != nil {
-		req.ContentLength = k.upload.size
+	req := (&http.Request{
+		Method: k.endpoint.Method, URL: target, Host: target.Host, Header: make(http.Header, 4),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	switch {
+	case k.upload != nil:
+		req.Body, req.ContentLength = k.upload, k.upload.size
+	case len(k.body) > 0:
+		// As http.NewRequest does: net/http knows these types, and can rewind the body.
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(k.body)), nil }
+		req.Body, _ = req.GetBody()
+		req.ContentLength = int64(len(k.body))
+	case k.body != nil:
+		req.Body = http.NoBody
 	}
-	req.Header.Set("User-Agent", "lineq/"+Version)
+	// The names are in their canonical form, as Header.Set would bring them to.
+	req.Header["User-Agent"] = userAgent
 	if k.contentType != "" {
-		req.Header.Set("Content-Type", k.contentType)
+		req.Header["Content-Type"] = []string{k.contentType}
 	}
 	if k.retryKey != "" {
-		req.Header.Set(headerRetryKey, k.retryKey)
+		req.Header[headerRetryKey] = []string{k.retryKey}
 	}
 	return req, nil
 }
 
 // content is what an error must not repeat of what the messages say.
-func (k call) content() []string { return contentOf(append(MessagesOf(k.ready), k.messages...)) }
+func (k call) content() []string {
+	if k.ready {
+		return contentOf(messagesIn(k.body))
+	}
+	return contentOf(k.messages)
+}
+
+// targets are the URLs of calls without parameters, which most are: there are only so many.
+var targets sync.Map
+
+func (k call) target(origin string) (*url.URL, error) {
+	if len(k.segments) == 0 && len(k.query) == 0 {
+		text := origin + k.endpoint.Path
+		if known, ok := targets.Load(text); ok {
+			return known.(*url.URL), nil
+		}
+		target, err := url.Parse(text)
+		if err == nil {
+			targets.Store(text, target)
+		}
+		return target, err
+	}
+	escaped := make([]string, len(k.segments))
+	for i, s := range k.segments {
+		escaped[i] = url.PathEscape(s)
+	}
+	text := origin + k.endpoint.Expand(escaped...)
+	if len(k.query) > 0 {
+		text += "?" + k.query.Encode()
+	}
+	return url.Parse(text)
+}
+
+// way is how far a request came. Nil: nobody watches.
+type way struct{ sought, connected atomic.Bool }
+
+// unsent tells whether it is certain that nothing of the request was sent. Where no connection was sought, a transport that
+// isn't net/http's may have sent anything. Watching costs a request of many more than it is worth: then only the usual case
+// is recognised, that nobody listens.
+func (w *way) unsent(err error) bool {
+	if w == nil {
+		refused, ok := errors.AsType[*net.OpError](err)
+		return ok && refused.Op == "dial"
+	}
+	return w.sought.Load() && !w.connected.Load()
+}
+
+// watched is the context of a request whose way is watched.
+func watched(ctx context.Context) (context.Context, *way) {
+	w := &way{}
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { w.sought.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { w.connected.Store(true) },
+	}), w
+}
+
+// carry sends req. Of what a http.Client does beside its transport, redirects aren't wanted, and the rest only where it
+// has been asked for.
+func carry(client *http.Client, req *http.Request) (*http.Response, error) {
+	if client.Jar != nil || client.Timeout != 0 {
+		return client.Do(req)
+	}
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	return transport.RoundTrip(req)
+}
 
 // exchange sends req and returns the answer, if it is a success. Everything else becomes an *Error, without the secrets
 // and without what the messages say.
 func exchange(
-	client *http.Client, req *http.Request, operation string, secrets []string, content func() []string,
+	client *http.Client, req *http.Request, w *way, operation string, secrets []string, content func() []string,
 ) (*http.Response, error) {
 	if err := req.Context().Err(); err != nil {
 		return nil, &Error{Operation: operation, Reason: Network, Unsent: true, Err: err}
 	}
-	// Without a GetConn nobody traces, and a transport that isn't net/http's may have sent anything.
-	var sought, connected atomic.Bool
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		GetConn: func(string) { sought.Store(true) },
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-	}))
-	resp, err := client.Do(req)
+	resp, err := carry(client, req)
 	if err != nil {
 		err = withoutURL(err)
+		unsent := w.unsent(err)
 		if text := concealed(err.Error(), append(secrets, content()...)); text != err.Error() {
 			err = errors.New(text)
 		}
-		return nil, &Error{Operation: operation, Reason: Network, Unsent: sought.Load() && !connected.Load(), Err: err}
+		return nil, &Error{Operation: operation, Reason: Network, Unsent: unsent, Err: err}
 	}
 	for _, name := range []string{headerRequestID, headerAcceptedRequestID} {
-		if id := resp.Header.Get(name); id != "" {
+		if id := resp.Header.Get(name); id != "" && !isUUID(id) {
 			resp.Header.Set(name, oneLine(concealed(id, secrets)))
 		}
 	}
@@ -216,6 +282,12 @@ func exchange(
 	body, _ := readUpTo(resp.Body, maxAnswer) // the status decides, whatever became of the body
 	return nil, errorOf(resp, body, operation, append(secrets, content()...))
 }
+
+// userAgent is that of every request. It must not be changed.
+var userAgent = []string{"lineq/" + Version}
+
+// isUUID recognises the form of LINE's request ids, in which no secret is.
+func isUUID(id string) bool { return retryKeyProblem(id) == "" }
 
 // errorOf turns an answer into an error.
 func errorOf(resp *http.Response, body []byte, operation string, secrets []string) *Error {

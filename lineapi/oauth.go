@@ -133,11 +133,12 @@ func formCall(e endpoint.Endpoint, form url.Values) call {
 func (o *OAuth) call(ctx context.Context, k call, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	ctx, way := watched(ctx)
 	req, err := k.request(ctx, o.origin)
 	if err != nil {
 		return err
 	}
-	resp, err := exchange(o.http, req, k.endpoint.Operation, k.secrets, k.content)
+	resp, err := exchange(o.http, req, way, k.endpoint.Operation, k.secrets, k.content)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func receiptOf(a answer) Receipt {
 	var body struct {
 		SentMessages []SentMessage `json:"sentMessages"`
 	}
-	if json.Unmarshal(a.body, &body) == nil {
+	if len(a.body) > 0 && json.Unmarshal(a.body, &body) == nil {
 		r.SentMessages = body.SentMessages
 	}
 	return r

@@ -47,7 +47,7 @@ type Campaign struct {
 
 	// Strict refuses the campaign at the first row that can't be used. Without it, such rows are counted.
 	Strict bool
-	// Rejected is told of each row that can't be used, and keeps nothing of it. It may be nil.
+	// Rejected is told of each row that can't be used. It may be nil.
 	Rejected func(campaign.RowError)
 	// Progress is told how far the intake is, some times a second and at its end. It may be nil.
 	Progress func(campaign.Totals)
@@ -67,7 +67,8 @@ type Report struct {
 	Duplicate bool `json:"duplicate"`
 }
 
-// CampaignError says how far an intake came that has failed. Nothing of it is sent, and its ID can be used again.
+// CampaignError says how far an intake came that has failed. Its ID can be used again: nothing is sent; or the report
+// then says Duplicate, where only the answer to the last step was lost.
 type CampaignError struct {
 	Report Report
 	Err    error
@@ -83,12 +84,13 @@ func (e *CampaignError) Unwrap() error { return e.Err }
 const giveUp = 5 * time.Second
 
 // Campaign freezes the recipients and the message in Redis, and then has it sent, in one step: until that nothing is. A
-// campaign that can't be sent as it stands is refused before To is read. Rows that can't be used are left out, and every
-// recipient is in it once.
+// campaign that can't be sent as it stands is refused before To is read, but for a placeholder that needs a column which
+// the first 1,000 rows don't have. Rows that can't be used are left out, and every recipient is in it once.
 //
-// The same ID with the same message again is no error: the report says Duplicate, whoever the recipients are. With another
-// message it is campaign.ErrIDReused, and while somebody else is taking it in campaign.ErrIntake. When To or Redis fails,
-// the context ends, or a row can't be used with Strict, the error is a *CampaignError, and nothing is left of it.
+// The same ID with the same message again is no error: the report says Duplicate, whoever the recipients are. With
+// another message it is campaign.ErrIDReused, and while somebody else is taking it in campaign.ErrIntake. When To or
+// Redis fails, the context ends, or a row can't be used with Strict, the error is a *CampaignError, and nothing is left
+// of it.
 func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOption) (Report, error) {
 	ref, err := c.ref(cmp.Or(cp.ID, rand.Text()), opts)
 	if err != nil {
@@ -131,7 +133,7 @@ func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOptio
 			return report, nil
 		}
 	}
-	// Where the answer to the sealing is lost, it may stand: then this leaves it alone.
+	// Where only the answer to the sealing was lost, it stands: then this leaves it alone.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveUp)
 	defer cancel()
 	if gone := within(after, func() error { return draft.Abandon(after) }); gone != nil {
@@ -145,8 +147,8 @@ func (r *Report) fill(sum campaign.Summary) {
 	r.Recipients, r.Rejected, r.Duplicates = sum.Recipients, sum.Rejected, sum.Duplicates
 }
 
-// CampaignSummary says where a campaign stands, or fails with campaign.ErrNotFound. An ID belongs to one campaign, whatever
-// its channel.
+// CampaignSummary says where a campaign stands, or fails with campaign.ErrNotFound. An ID belongs to one campaign,
+// whatever its channel.
 func (c *Client) CampaignSummary(ctx context.Context, id string) (campaign.Summary, error) {
 	return summarize(ctx, func() (campaign.Summary, error) { return c.campaigns.Summary(ctx, id) })
 }
@@ -194,7 +196,8 @@ func summarize(ctx context.Context, f func() (campaign.Summary, error)) (campaig
 	return sum, nil
 }
 
-// CampaignRecipients reads what became of each recipient, in the order in which they are sent to. It ends after an error.
+// CampaignRecipients reads what became of each recipient, in the order in which they are sent to. It ends after an
+// error.
 func (c *Client) CampaignRecipients(ctx context.Context, id string) iter.Seq2[campaign.Row, error] {
 	return c.campaigns.Recipients(ctx, id)
 }

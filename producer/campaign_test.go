@@ -3,10 +3,8 @@ package producer_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -263,6 +261,9 @@ func TestRowsThatCanNotBeUsed(t *testing.T) {
 	templates := []campaign.Template{
 		{Name: "A", Messages: says("{{name}} {{x|}}")}, {Name: "B", Messages: says("B")},
 	}
+	other := to(alice)
+	other.Template = secret
+	long, longer := strings.Repeat(secret, 1000), strings.Repeat(secret, 20_000)
 	for name, c := range map[string]struct {
 		r      row
 		reason string
@@ -271,11 +272,11 @@ func TestRowsThatCanNotBeUsed(t *testing.T) {
 		"no id":              {to("", "name", "x"), "id is empty"},
 		"a missing value":    {to(alice, "name", ""), "has no value for {{name}}, which has no default"},
 		"what isn't UTF-8":   {to(alice, "name", "x", "x", secret+"\xff"), "has a value for {{x}} that isn't UTF-8"},
-		"a long value":       {to(alice, "name", strings.Repeat(secret, 1000)), "makes a message that LINE would refuse: messages[0].text"},
-		"a very long value":  {to(alice, "name", strings.Repeat(secret, 20_000)), "has 300000 bytes of values, and 262144 is the most"},
+		"a long value":       {to(alice, "name", long), "makes a message that LINE would refuse: messages[0].text"},
+		"a very long value":  {to(alice, "name", longer), "has 300000 bytes of values, and 262144 is the most"},
 		"what To can't use":  {row{err: &campaign.RowError{Line: 7, Reason: "has no field"}}, "has no field"},
-		"no template":        {row{Recipient: producer.Recipient{To: alice, Vars: map[string]string{"name": "x"}}}, "names none of the templates"},
-		"another's template": {row{Recipient: producer.Recipient{To: alice, Template: secret}}, "names a template that the campaign doesn't have"},
+		"no template":        {to(alice, "name", "x"), "names none of the templates"},
+		"another's template": {other, "names a template that the campaign doesn't have"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			good := to(bob, "name", "Bob")
@@ -301,7 +302,8 @@ func TestRowsThatCanNotBeUsed(t *testing.T) {
 			_, err = q.Campaign(t.Context(), cp)
 			var failed *producer.CampaignError
 			require.ErrorAs(t, err, &failed)
-			assert.Equal(t, [3]int64{1, 1, 0}, [3]int64{failed.Report.Recipients, failed.Report.Rejected, failed.Report.Duplicates})
+			report = failed.Report
+			assert.Equal(t, [3]int64{1, 1, 0}, [3]int64{report.Recipients, report.Rejected, report.Duplicates})
 			assert.ErrorContains(t, err, "line 7: "+rejected[0].Reason)
 			nothingLeft(t, rdb, "strict")
 		})
@@ -333,6 +335,15 @@ func TestAColumnThatNobodyHas(t *testing.T) {
 			nothingLeft(t, rdb, "c")
 		})
 	}
+	unused := cp
+	unused.ID, unused.Messages = "unused", nil
+	unused.Templates = []campaign.Template{{Name: "A", Messages: cp.Messages}, {Name: "B", Messages: says("Hi")}}
+	b := to(alice)
+	b.Template = "B"
+	unused.To = audienceOf(b)
+	_, err := q.Campaign(t.Context(), unused)
+	require.NoError(t, err, "nobody needs the column")
+
 	cp.To = audienceOf(append(without(999), to(alice, "name", "Aoi"), to("x"))...)
 	report, err := q.Campaign(t.Context(), cp)
 	require.NoError(t, err)
@@ -344,7 +355,10 @@ func TestAColumnThatNobodyHas(t *testing.T) {
 func TestCampaignRefuses(t *testing.T) {
 	_, rdb := redistest.Mini(t)
 	q := newClient(t, rdb)
-	good := producer.Campaign{ID: "c", To: func(func(producer.Recipient, error) bool) { t.Error("To was read") }, Messages: says("Hi")}
+	good := producer.Campaign{
+		ID: "c", To: func(func(producer.Recipient, error) bool) { t.Error("To was read") }, Messages: says("Hi"),
+	}
+	units := []string{"a", "b"}
 	for name, c := range map[string]struct {
 		change func(*producer.Campaign)
 		text   string
@@ -355,12 +369,12 @@ func TestCampaignRefuses(t *testing.T) {
 		"no messages":            {func(c *producer.Campaign) { c.Messages = []lineapi.Message{} }, "LINE takes 1 to 5"},
 		"what LINE refuses":      {func(c *producer.Campaign) { c.Messages = says(strings.Repeat("x", 6000)) }, "messages[0].text"},
 		"a broken placeholder":   {func(c *producer.Campaign) { c.Messages = says("Hi {{name") }, "messages[0].text: the {{"},
-		"a rate below zero":      {func(c *producer.Campaign) { c.Rate = -1 }, "Rate"},
-		"a share above one":      {func(c *producer.Campaign) { c.MaxFailures = 5 }, "MaxFailures"},
-		"a webhook without host": {func(c *producer.Campaign) { c.Webhook = "https://" }, "Webhook"},
-		"another webhook":        {func(c *producer.Campaign) { c.Webhook = "ftp://x" }, "Webhook"},
+		"a rate below zero":      {func(c *producer.Campaign) { c.Rate = -1 }, "the rate"},
+		"a share above one":      {func(c *producer.Campaign) { c.MaxFailures = 5 }, "the share of failures"},
+		"a webhook without host": {func(c *producer.Campaign) { c.Webhook = "https://" }, "the webhook"},
+		"another webhook":        {func(c *producer.Campaign) { c.Webhook = "ftp://x" }, "the webhook"},
 		"an empty window":        {func(c *producer.Campaign) { c.Window = campaign.Window{From: 60, To: 60} }, "window"},
-		"two units":              {func(c *producer.Campaign) { c.CustomAggregationUnits = []string{"a", "b"} }, "customAggregationUnits"},
+		"two units":              {func(c *producer.Campaign) { c.CustomAggregationUnits = units }, "customAggregationUnits"},
 		"both":                   {func(c *producer.Campaign) { c.Templates = []campaign.Template{{Messages: c.Messages}} }, "both"},
 		"two of one name": {func(c *producer.Campaign) {
 			c.Templates, c.Messages = slices.Repeat([]campaign.Template{{Name: "A", Messages: c.Messages}}, 2), nil
@@ -369,7 +383,8 @@ func TestCampaignRefuses(t *testing.T) {
 			c.Templates, c.Messages = make([]campaign.Template, 101), nil
 		}, "101 templates"},
 		"a wrong one of two": {func(c *producer.Campaign) {
-			c.Templates, c.Messages = []campaign.Template{{Name: "A", Messages: c.Messages}, {Name: "B", Messages: says("")}}, nil
+			c.Templates = []campaign.Template{{Name: "A", Messages: c.Messages}, {Name: "B", Messages: says("")}}
+			c.Messages = nil
 		}, `template "B"`},
 		"too many placeholders": {func(c *producer.Campaign) {
 			var text strings.Builder
@@ -389,144 +404,4 @@ func TestCampaignRefuses(t *testing.T) {
 	}
 	_, err := q.Campaign(t.Context(), good, producer.Channel("a b"))
 	require.ErrorContains(t, err, "channel")
-}
-
-func TestTheSameCampaignAgain(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		q := newClient(t, rdb)
-		cp := producer.Campaign{ID: "c", To: users(1234), Messages: says("Hi")}
-		first, err := q.Campaign(t.Context(), cp)
-		require.NoError(t, err)
-		cp.To = func(func(producer.Recipient, error) bool) { t.Error("To was read") }
-		cp.Rate = 5
-		again, err := q.Campaign(t.Context(), cp)
-		require.NoError(t, err)
-		first.Duplicate = true
-		assert.Equal(t, first, again)
-
-		_, err = q.Campaign(t.Context(), cp, producer.Channel("shop"))
-		require.ErrorIs(t, err, campaign.ErrIDReused)
-		cp.Messages = says("Ho")
-		_, err = q.Campaign(t.Context(), cp)
-		require.ErrorIs(t, err, campaign.ErrIDReused)
-	})
-}
-
-func TestTwoIntakesOfOneCampaign(t *testing.T) {
-	_, rdb := redistest.Mini(t)
-	q := newClient(t, rdb)
-	cp := producer.Campaign{ID: "c", Messages: says("Hi")}
-	cp.To = func(yield func(producer.Recipient, error) bool) {
-		second := cp
-		second.To = users(1)
-		_, err := q.Campaign(t.Context(), second)
-		require.ErrorIs(t, err, campaign.ErrIntake)
-		users(2)(yield)
-	}
-	report, err := q.Campaign(t.Context(), cp)
-	require.NoError(t, err)
-	assert.EqualValues(t, 2, report.Recipients)
-}
-
-func TestAnIntakeThatFailsLeavesNothing(t *testing.T) {
-	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
-		q := newClient(t, rdb)
-		broken := errors.New("the cursor is broken")
-		ctx, cancel := context.WithCancelCause(t.Context())
-		after := func(n int, then func() error) iter.Seq2[producer.Recipient, error] {
-			return func(yield func(producer.Recipient, error) bool) {
-				users(n)(yield)
-				if err := then(); err != nil {
-					yield(producer.Recipient{}, err)
-				}
-			}
-		}
-		for name, c := range map[string]struct {
-			to iter.Seq2[producer.Recipient, error]
-			is error
-		}{
-			"an error":           {after(40_000, func() error { return broken }), broken},
-			"an error at once":   {after(0, func() error { return broken }), broken},
-			"the context's end":  {after(40_000, func() error { cancel(broken); return nil }), broken},
-			"another's takeover": {after(40_000, func() error { return rdb.HSet(t.Context(), "lineq:{c:c}:state", "token", "x").Err() }), campaign.ErrLost},
-		} {
-			t.Run(name, func(t *testing.T) {
-				own := t.Context()
-				if name == "the context's end" {
-					own = ctx
-				}
-				_, err := q.Campaign(own, producer.Campaign{ID: "c", To: c.to, Messages: says("Hi")})
-				var failed *producer.CampaignError
-				require.ErrorAs(t, err, &failed)
-				require.ErrorIs(t, err, c.is)
-				assert.Equal(t, "c", failed.Report.ID)
-				if name == "another's takeover" {
-					require.NoError(t, rdb.Del(t.Context(), "lineq:{c:c}:state", "lineq:{c:c}:chunks", "lineq:{c:c}:message").Err())
-				}
-				nothingLeft(t, rdb, "c")
-			})
-		}
-		report, err := q.Campaign(t.Context(), producer.Campaign{ID: "c", To: users(3), Messages: says("another one")})
-		require.NoError(t, err, "the id can be used again")
-		assert.False(t, report.Duplicate)
-	})
-}
-
-func TestRedisFailsInAnIntake(t *testing.T) {
-	server := redistest.Start(t)
-	rdb := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1})
-	t.Cleanup(func() { _ = rdb.Close() })
-	report, err := newClient(t, rdb).Campaign(t.Context(), producer.Campaign{
-		ID: "c", Messages: says("Hi"), To: func(yield func(producer.Recipient, error) bool) {
-			server.Kill()
-			users(1_000_000)(yield)
-		},
-	})
-	var failed *producer.CampaignError
-	require.ErrorAs(t, err, &failed)
-	assert.Less(t, report.Recipients, int64(1_000_000), "it goes on although nothing can be written")
-	assert.ErrorContains(t, err, "its draft can't be removed")
-}
-
-func TestValuesOfARowAreItsOwn(t *testing.T) {
-	_, rdb := redistest.Mini(t)
-	vars := map[string]string{} // one map for all, as package audience has it
-	_, err := newClient(t, rdb).Campaign(t.Context(), producer.Campaign{
-		ID: "c", Messages: says("{{name}}"), To: func(yield func(producer.Recipient, error) bool) {
-			for r, err := range users(1500) {
-				vars["name"] = r.To
-				r.Vars = vars
-				if !yield(r, err) {
-					return
-				}
-			}
-		},
-	})
-	require.NoError(t, err)
-	chunks, _ := frozen(t, rdb, "c")
-	for _, c := range chunks {
-		for i := range c.Len() {
-			require.Equal(t, c.To(i), c.Row(i)[0])
-		}
-	}
-}
-
-func TestLongValuesMakeSmallChunks(t *testing.T) {
-	_, rdb := redistest.Mini(t)
-	long := strings.Repeat("x", 4000)
-	report, err := newClient(t, rdb).Campaign(t.Context(), producer.Campaign{
-		ID: "c", Messages: says("{{name}}"), To: func(yield func(producer.Recipient, error) bool) {
-			for r, err := range users(1000) {
-				r.Vars = map[string]string{"name": long}
-				if !yield(r, err) {
-					return
-				}
-			}
-		},
-	})
-	require.NoError(t, err)
-	chunks, odd := frozen(t, rdb, "c")
-	assert.Equal(t, []int{262, 262, 262, 214}, []int{chunks[0].Len(), chunks[1].Len(), chunks[2].Len(), chunks[3].Len()})
-	assert.Len(t, slices.Collect(maps.Keys(odd)), 4)
-	assert.EqualValues(t, 4, report.Chunks)
 }

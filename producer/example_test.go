@@ -2,16 +2,20 @@ package producer_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/audience"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 )
 
 func Example() {
@@ -84,4 +88,55 @@ func ExampleClient_EnqueueAll() {
 			fmt.Printf("item %d: %v\n", f.Index, f.Err)
 		}
 	}
+}
+
+// A campaign is one message to many, whom a file names.
+func ExampleClient_Campaign() {
+	ctx := context.Background()
+	q, err := producer.New(producer.Config{Redis: redis.NewClient(&redis.Options{Addr: "127.0.0.1:6379"})})
+	if err != nil {
+		log.Fatal(err)
+	}
+	file, err := os.Open("followers.csv") // to,name
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer file.Close()
+	report, err := q.Campaign(ctx, producer.Campaign{
+		ID:       "spring-sale",
+		To:       audience.Read(file),
+		Messages: []lineapi.Message{lineapi.Text("{{name|Dear customer}}, it's spring!")},
+		Rejected: func(row campaign.RowError) { fmt.Println("left out:", row.Error()) },
+	})
+	var stopped *producer.CampaignError
+	switch {
+	case errors.As(err, &stopped):
+		fmt.Println("nothing is sent; it came as far as recipient", stopped.Report.Recipients)
+	case err != nil:
+		fmt.Println("it can't be sent as it stands:", err)
+	case report.Duplicate:
+		fmt.Println("it was there before, and is", report.State)
+	default:
+		fmt.Println(report.Recipients, "recipients in", report.Chunks, "chunks")
+	}
+}
+
+// The recipients can come from a database.
+func ExampleCampaign() {
+	var rows *sql.Rows // SELECT line_id, name FROM followers
+	vars := map[string]string{}
+	followers := func(yield func(producer.Recipient, error) bool) {
+		for rows.Next() {
+			var to, name string
+			err := rows.Scan(&to, &name)
+			vars["name"] = name
+			if !yield(producer.Recipient{To: to, Vars: vars}, err) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(producer.Recipient{}, err)
+		}
+	}
+	_ = producer.Campaign{To: followers}
 }

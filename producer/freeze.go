@@ -42,8 +42,8 @@ type batch struct {
 	recipients, text int
 }
 
-// newFreezer starts the writers. When one fails, it calls fail, which ends the context. Then nothing more is written. end must
-// be called.
+// newFreezer starts the writers. When one fails, it calls fail, which ends the context, and nothing more is written. end
+// must be called.
 func newFreezer(ctx context.Context, fail context.CancelCauseFunc, d *campaign.Draft) *freezer {
 	f := &freezer{
 		draft: d, batches: make(chan batch), fail: fail,
@@ -56,11 +56,9 @@ func newFreezer(ctx context.Context, fail context.CancelCauseFunc, d *campaign.D
 }
 
 // chunk returns an empty one.
-func (f *freezer) chunk(g group, columns int) *growing {
+func (f *freezer) chunk(prefix byte, template, columns int) *growing {
 	c := f.pool.Get().(*growing)
-	c.Chunk = chunk.Chunk{
-		Prefix: g.prefix, Template: g.template, Columns: columns, IDs: c.IDs[:0], Values: c.Values[:0],
-	}
+	c.Chunk = chunk.Chunk{Prefix: prefix, Template: template, Columns: columns, IDs: c.IDs[:0], Values: c.Values[:0]}
 	c.text = 0
 	return c
 }

@@ -1,11 +1,9 @@
 package producer
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"maps"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -25,29 +23,19 @@ const progressEvery = 200 * time.Millisecond
 type intake struct {
 	plan    *plan
 	cp      *Campaign
-	size    int // recipients of a full chunk
-	seen    map[byte]*seen
-	open    map[group]*growing
-	freeze  *freezer
+	size    int      // recipients of a full chunk
 	values  []string // of the row at hand
 	columns *columns
+	crowds  [256]*crowd // by what their ids begin with
+	freeze  *freezer
 
 	totals campaign.Totals
 	chunks int // how many have their number
 	odd    []campaign.Odd
 }
 
-// group is what the recipients of a chunk have in common.
-type group struct {
-	prefix   byte // what their ids begin with
-	template int
-}
-
 func newIntake(p *plan, cp *Campaign) *intake {
-	return &intake{
-		plan: p, cp: cp, size: p.size(), seen: map[byte]*seen{}, open: map[group]*growing{},
-		values: make([]string, len(p.Columns)), columns: newColumns(p),
-	}
+	return &intake{plan: p, cp: cp, size: p.size(), values: make([]string, len(p.Columns)), columns: newColumns(p)}
 }
 
 // run reads all recipients, and returns when they are in Redis or when nothing more is written.
@@ -55,7 +43,13 @@ func (in *intake) run(ctx context.Context, d *campaign.Draft) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	in.freeze = newFreezer(ctx, fail, d)
+	var beat sync.WaitGroup
+	beats, end := context.WithCancel(ctx)
+	beat.Go(func() { keepAlive(beats, fail, d) })
+	defer beat.Wait()
+	defer end()
 	err := in.read(ctx)
+	in.settle()
 	if err == nil {
 		in.flush()
 	}
@@ -69,23 +63,36 @@ func (in *intake) run(ctx context.Context, d *campaign.Draft) error {
 	return err
 }
 
-func (in *intake) read(ctx context.Context) error {
-	tick := time.NewTicker(progressEvery)
+// keepAlive says that the intake lives, however long the audience lets it wait.
+func keepAlive(ctx context.Context, fail context.CancelCauseFunc, d *campaign.Draft) {
+	tick := time.NewTicker(campaign.Beat)
 	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := d.Append(ctx, 0); errors.Is(err, campaign.ErrLost) {
+			fail(err)
+			return
+		}
+	}
+}
+
+func (in *intake) read(ctx context.Context) error {
+	told, rows := time.Now(), 0
 	for r, err := range in.cp.To {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		select {
-		case <-tick.C:
+		if rows++; rows%atOnce == 0 && time.Since(told) > progressEvery {
 			in.progress()
-		default:
+			told = time.Now()
 		}
-		var wrong *campaign.RowError
-		switch {
-		case err == nil:
+		if err == nil {
 			err = in.take(r)
-		case errors.As(err, &wrong):
+		} else if wrong, ok := errors.AsType[*campaign.RowError](err); ok {
 			err = in.reject(*wrong)
 		}
 		if err != nil {
@@ -99,18 +106,18 @@ func (in *intake) read(ctx context.Context) error {
 
 // take finds the place of one recipient.
 func (in *intake) take(r Recipient) error {
-	if !in.columns.known {
-		held, err := in.columns.look(r.Vars)
-		in.tell(held)
-		if err != nil {
-			return err
-		}
-	}
 	prefix, id, ok := chunk.ParseID(r.To)
 	if !ok {
 		return in.reject(campaign.RowError{Line: r.Line, Reason: reasonOf(lineapi.CheckChatID(r.To))})
 	}
 	which, problem := in.plan.templateOf(r.Template)
+	if problem == "" && !in.columns.known {
+		held, err := in.columns.look(which, r.Vars)
+		in.tell(held)
+		if err != nil {
+			return err
+		}
+	}
 	text := 0
 	if problem == "" && len(in.values) > 0 {
 		text, problem = in.plan.fill(in.values, which, r.Vars)
@@ -118,42 +125,13 @@ func (in *intake) take(r Recipient) error {
 	if problem != "" {
 		return in.reject(campaign.RowError{Line: r.Line, Reason: problem})
 	}
-	if !in.isNew(prefix, id) {
-		in.totals.Duplicates++
-		return nil
-	}
-	in.totals.Recipients++
-	in.put(group{prefix, which}, id, text)
-	return nil
-}
-
-func (in *intake) isNew(prefix byte, id chunk.ID) bool {
-	known := in.seen[prefix]
-	if known == nil {
-		known = newSeen()
-		in.seen[prefix] = known
-	}
-	return known.add(id)
-}
-
-// put adds a recipient to the open chunk of its group. Its values are those at hand, which are text bytes.
-func (in *intake) put(g group, id chunk.ID, text int) {
-	c := in.open[g]
-	if c != nil && c.text+text > chunk.MaxText {
-		in.close(c)
-		c = nil
-	}
+	c := in.crowds[prefix]
 	if c == nil {
-		c = in.freeze.chunk(g, len(in.values))
-		in.open[g] = c
+		c = newCrowd(in, prefix)
+		in.crowds[prefix] = c
 	}
-	c.IDs = append(c.IDs, id[:]...)
-	c.Values = append(c.Values, in.values...)
-	c.text += text
-	if c.Len() == in.size {
-		in.close(c)
-		delete(in.open, g)
-	}
+	c.add(id, which, text, in.values)
+	return nil
 }
 
 // close gives a chunk its number and has it written.
@@ -169,13 +147,26 @@ func (in *intake) close(c *growing) {
 	in.freeze.put(c)
 }
 
-// flush closes the chunks that aren't full, always in the same order.
+// settle puts everybody who has arrived into a chunk.
+func (in *intake) settle() {
+	for _, c := range in.crowds {
+		if c != nil {
+			c.settle()
+		}
+	}
+}
+
+// flush closes the chunks that aren't full.
 func (in *intake) flush() {
-	groups := slices.SortedFunc(maps.Keys(in.open), func(a, b group) int {
-		return cmp.Or(cmp.Compare(a.template, b.template), cmp.Compare(a.prefix, b.prefix))
-	})
-	for _, g := range groups {
-		in.close(in.open[g])
+	for _, crowd := range in.crowds {
+		if crowd == nil {
+			continue
+		}
+		for _, c := range crowd.open {
+			if c != nil {
+				in.close(c)
+			}
+		}
 	}
 	in.freeze.flush()
 }

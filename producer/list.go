@@ -24,7 +24,8 @@ const listPage = 100
 
 // Tasks iterates over the tasks that are in the queues: the active ones of a queue first, then those that are queued,
 // waiting and scheduled. It reads page by page while the workers go on, so a task that moves meanwhile may be missing or
-// come twice. What is decided is in no queue any more: see record.Store.LogTail for that. An error ends the iteration.
+// come twice. What is decided is in no queue any more: see record.Store.LogTail for that. Nor are those here by which a
+// campaign is worked on: see Campaigns. An error ends the iteration.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[tasks.Result, error] {
 	return func(yield func(tasks.Result, error) bool) {
 		var queues []string
@@ -85,8 +86,8 @@ func (c *Client) eachIn(
 		}
 		for _, t := range page {
 			ref, err := record.ParseRef(t.ID)
-			if err != nil || channel != "" && ref.Channel != channel {
-				continue // somebody else's, or another channel's on a shared queue
+			if err != nil || tasks.CheckID(ref.ID) != nil || channel != "" && ref.Channel != channel {
+				continue // somebody else's, a campaign's own, or another channel's on a shared queue
 			}
 			found := found{task: t}
 			err = within(ctx, func() (err error) { found.record, err = c.records.Read(ctx, ref); return err })

@@ -24,7 +24,7 @@ type plan struct {
 	required  map[string]bool // columns that aren't all optional
 }
 
-var errMaxFailures = errors.New("MaxFailures is a share, from 0 to 1")
+var errMaxFailures = errors.New("the share of failures is not between 0 and 1")
 
 func isShare(v float64) bool { return v >= 0 && v <= 1 }
 
@@ -58,10 +58,7 @@ func (cp *Campaign) plan() (*plan, error) {
 		}
 		p.byName[t.Name] = i
 		if err := p.add(t); err != nil {
-			if t.Name != "" {
-				err = fmt.Errorf("template %q: %w", t.Name, err)
-			}
-			return nil, err
+			return nil, p.named(i, err)
 		}
 	}
 	if len(p.Columns) > chunk.MaxColumns {
@@ -80,27 +77,25 @@ func (cp *Campaign) plan() (*plan, error) {
 	return p, nil
 }
 
-// bindTo says which placeholder has no column among these, and needs one.
-func (p *plan) bindTo(columns []string) error {
-	for _, t := range p.templates {
-		if _, err := t.Bind(columns); err != nil {
-			return err
-		}
+// named adds a template's name to what is wrong with it.
+func (p *plan) named(which int, err error) error {
+	if name := p.Templates[which].Name; name != "" {
+		return fmt.Errorf("template %q: %w", name, err)
 	}
-	return nil
+	return err
 }
 
 func (cp *Campaign) checkSettings() error {
 	switch {
 	case !(cp.Rate >= 0 && cp.Rate <= math.MaxFloat64): // or not a number
-		return errors.New("Rate is not 0 or more")
+		return errors.New("the rate is less than 0, or no number")
 	case !isShare(cp.MaxFailures):
 		return errMaxFailures
 	}
 	if cp.Webhook != "" {
 		// The URL isn't repeated: it may hold a secret.
 		if u, err := url.Parse(cp.Webhook); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-			return errors.New("Webhook is no http or https URL")
+			return errors.New("the webhook is no http or https URL")
 		}
 	}
 	if err := cp.Window.Check(); err != nil {
@@ -137,8 +132,8 @@ func (p *plan) add(t campaign.Template) error {
 	return nil
 }
 
-// size is how many recipients a chunk has. At a rate of the campaign's own a multicast reaches no more than are due in five
-// seconds, so that it isn't sent in bursts.
+// size is how many recipients a chunk has. At a rate of the campaign's own a multicast reaches no more than are due in
+// five seconds, so that it isn't sent in bursts.
 func (p *plan) size() int {
 	if p.Rate == 0 || p.Mode == campaign.Push {
 		return chunk.Max
@@ -163,8 +158,8 @@ func (p *plan) templateOf(name string) (i int, problem string) {
 // maxValues is the most bytes of one recipient's values, which is more than the messages of a request can hold.
 const maxValues = chunk.MaxText / 4
 
-// fill sets the values of one recipient, column by column, and returns how many bytes they are. Or it says why they can't
-// be sent.
+// fill sets the values of one recipient, column by column, and returns how many bytes they are, or says why they can't be
+// sent.
 func (p *plan) fill(values []string, which int, vars map[string]string) (text int, problem string) {
 	longest := 0
 	for i, name := range p.Columns {

@@ -8,6 +8,8 @@
 // [Client.EnqueueAll] takes many in few round trips. What was enqueued is looked up with [Client.Result], taken back with
 // [Client.Cancel], moved with [Client.Reschedule] and started again with [Client.Run].
 //
+// [Client.Campaign] sends one message to many, whom it reads from a stream. Package audience makes that from a file.
+//
 // A task is identified by its channel and its ID. With an ID of your own (option [ID]) every call can be repeated: the
 // second is answered with a ticket that says Duplicate, whatever happened to the first. When Redis doesn't answer, the
 // error is an [*EnqueueError], which says whether the task may have been stored all the same.

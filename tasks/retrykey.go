@@ -16,15 +16,21 @@ import (
 // Part tells the requests of one task apart; it is empty where there is only one. Generation counts the keys that were
 // given up because LINE no longer remembers them.
 func RetryKey(channel string, e endpoint.Endpoint, id, part string, generation int) string {
-	h := sha256.New()
-	for _, s := range []string{channel, e.Operation, id, part} {
-		h.Write(binary.AppendUvarint(nil, uint64(len(s))))
-		h.Write([]byte(s))
+	var room [256]byte
+	text := room[:0]
+	for _, s := range [...]string{channel, e.Operation, id, part} {
+		text = append(binary.AppendUvarint(text, uint64(len(s))), s...)
 	}
-	h.Write(binary.AppendUvarint(nil, uint64(generation)))
-	u := h.Sum(nil)[:16]
+	sum := sha256.Sum256(binary.AppendUvarint(text, uint64(generation)))
+	u := sum[:16]
 	u[6] = u[6]&0x0f | 0x40
 	u[8] = u[8]&0x3f | 0x80
-	x := hex.EncodeToString(u)
-	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+	var x [36]byte
+	hex.Encode(x[:8], u[:4])
+	hex.Encode(x[9:13], u[4:6])
+	hex.Encode(x[14:18], u[6:8])
+	hex.Encode(x[19:23], u[8:10])
+	hex.Encode(x[24:], u[10:])
+	x[8], x[13], x[18], x[23] = '-', '-', '-', '-'
+	return string(x[:])
 }

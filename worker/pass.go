@@ -31,6 +31,9 @@ type pass struct {
 	chunk *chunk.Chunk
 	until time.Time // for beginning calls
 	due   time.Time // of its first item, where the campaign has a rate of its own
+	// calls under way end with ctx: campaignCallTimeout after the last may have begun, or with the worker's grace time.
+	ctx context.Context
+	end context.CancelFunc
 
 	parts []campaign.Part
 	left  atomic.Int32 // items that aren't done
@@ -97,6 +100,7 @@ func (p *pass) later(d time.Duration) {
 // sent to again under the same retry key.
 func (p *pass) close() {
 	w := p.lane.w
+	p.end()
 	defer func() {
 		p.lane.live.Add(-1)
 		notify(p.lane.closed)
@@ -155,13 +159,13 @@ func (p *pass) send(it item) {
 		p.later(wait)
 		return
 	}
-	permitted, ok := l.permit(r.policy, p)
+	ctx, ok := l.permit(r.policy, p)
 	if !ok || !l.mayGo(status, p.until) {
 		return
 	}
 	p.calls.Add(1)
 	start := time.Now()
-	a := p.call(permitted, r)
+	a := p.call(ctx, r)
 	j := &job{Envelope: tasks.Envelope{Channel: l.plan.channel}, policy: r.policy, client: l.client}
 	if a.err == nil {
 		l.plan.took(time.Since(start))
@@ -176,30 +180,37 @@ func (p *pass) send(it item) {
 
 // request is one call to LINE.
 type request struct {
-	policy   tasks.Policy
-	key      string
-	messages []byte
-	to       string   // of a push
-	all      []string // of a multicast
+	policy tasks.Policy
+	key    string
+	body   []byte
+	to     string   // of a push
+	all    []string // of a multicast
 }
 
 func (p *pass) request(part int) (request, error) {
 	plan := p.lane.plan
 	r := request{policy: plan.policy(p.unit.Pushes)}
 	r.key = plan.retryKey(r.policy.Endpoint, &p.unit, part)
-	place := p.unit.Place + part
-	if !p.unit.Pushes {
-		place = 0
+	if p.unit.Pushes {
+		place := p.unit.Place + part
+		if place >= p.chunk.Len() {
+			return r, errForeignUnit
+		}
+		r.to = p.chunk.To(place)
+		r.body = plan.options.AppendPush(make([]byte, 0, plan.bodySize.Load()), r.to)
+		r.body = plan.appendMessages(r.body, p.chunk, place)
+	} else {
 		var err error
 		if r.all, err = p.recipients(part); err != nil {
 			return r, err
 		}
-	} else if place < p.chunk.Len() {
-		r.to = p.chunk.To(place)
-	} else {
-		return r, errForeignUnit
+		r.body = plan.options.AppendMulticast(make([]byte, 0, plan.bodySize.Load()), r.all)
+		r.body = plan.appendMessages(r.body, p.chunk, 0)
 	}
-	r.messages = plan.messages(p.chunk, place)
+	r.body = plan.options.AppendEnd(r.body)
+	if size := int64(len(r.body)); size > plan.bodySize.Load() {
+		plan.bodySize.Store(size)
+	}
 	return r, nil
 }
 
@@ -214,14 +225,11 @@ func (r request) task() tasks.Task {
 // call calls LINE.
 func (p *pass) call(ctx context.Context, r request) answer {
 	l := p.lane
-	ctx, cancel := context.WithTimeout(ctx, campaignCallTimeout)
-	defer cancel()
-	defer context.AfterFunc(l.w.sends, cancel)()
 	a := answer{endpoint: r.policy.Endpoint, renewable: l.client.CanRenewToken()}
 	if r.to != "" {
-		a.receipt, a.err = l.client.PushReady(ctx, r.to, r.messages, l.plan.options, r.key)
+		a.receipt, a.err = l.client.PushReady(ctx, r.body, r.key)
 	} else {
-		a.receipt, a.err = l.client.MulticastReady(ctx, userIDs(r.all), r.messages, l.plan.options, r.key)
+		a.receipt, a.err = l.client.MulticastReady(ctx, r.body, r.key)
 	}
 	return a
 }

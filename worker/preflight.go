@@ -104,7 +104,7 @@ func (w *Worker) validate(ctx context.Context, p *prepared, client *lineapi.Clie
 		if p.plan.Mode == campaign.Multicast && c.Prefix == 'U' {
 			ask = client.ValidateMulticast
 		}
-		err = ask(ctx, lineapi.MessagesOf(p.messages(c, 0)))
+		err = ask(ctx, lineapi.MessagesOf(p.appendMessages(nil, c, 0)))
 		if lineapi.ReasonOf(err) == lineapi.Invalid {
 			return err, nil
 		}

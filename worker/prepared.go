@@ -2,9 +2,9 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lineq/lineq/lineapi"
@@ -25,9 +25,10 @@ type prepared struct {
 	options   lineapi.Ready
 	push      tasks.Policy
 	multicast tasks.Policy
+	bodySize  atomic.Int64 // of the largest request so far
 
 	mu      sync.Mutex
-	chunks  map[int]*chunk.Chunk
+	chunks  map[int]*readChunk
 	numbers []int          // of the chunks, in the order in which they came
 	errors  map[string]int // the numbers of errors' texts
 	latency time.Duration  // of LINE's answers, smoothed
@@ -48,7 +49,7 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	if err != nil {
 		return nil, err
 	}
-	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*chunk.Chunk{}, errors: map[string]int{}}
+	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*readChunk{}, errors: map[string]int{}}
 	if p.options, err = lineapi.ReadyOptions(plan.NotificationDisabled, plan.CustomAggregationUnits); err != nil {
 		return nil, err
 	}
@@ -82,45 +83,60 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	return p, nil
 }
 
+// readChunk is a chunk that is read once for all lanes which want it at the same time.
+type readChunk struct {
+	once sync.Once
+	chunk.Chunk
+	err error
+}
+
 // chunk reads one of the campaign's chunks.
 func (p *prepared) chunk(ctx context.Context, store *campaign.Store, n int) (*chunk.Chunk, error) {
 	p.mu.Lock()
 	c := p.chunks[n]
-	p.mu.Unlock()
-	if c != nil {
-		return c, nil
-	}
-	packed, err := store.Chunk(ctx, p.id, n)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := chunk.Parse(packed)
-	if err != nil {
-		return nil, fmt.Errorf("campaign %s, chunk %d: %w", p.id, n, err)
-	}
-	if parsed.Template >= len(p.templates) || parsed.Columns != 0 && parsed.Columns != len(p.plan.Columns) {
-		return nil, fmt.Errorf("campaign %s, chunk %d: it isn't of this plan", p.id, n)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.chunks[n] == nil {
-		p.chunks[n] = &parsed
-		p.numbers = append(p.numbers, n)
-		if len(p.numbers) > chunksKept {
+	if c == nil {
+		c = &readChunk{}
+		p.chunks[n] = c
+		if p.numbers = append(p.numbers, n); len(p.numbers) > chunksKept {
 			delete(p.chunks, p.numbers[0])
 			p.numbers = p.numbers[1:]
 		}
 	}
-	return &parsed, nil
+	p.mu.Unlock()
+	c.once.Do(func() { c.Chunk, c.err = p.readChunk(ctx, store, n) })
+	if c.err == nil {
+		return &c.Chunk, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.chunks[n] == c {
+		p.chunks[n] = &readChunk{} // who comes next tries again
+	}
+	return nil, c.err
 }
 
-// messages renders what one recipient gets, or all of a multicast.
-func (p *prepared) messages(c *chunk.Chunk, i int) []byte {
+func (p *prepared) readChunk(ctx context.Context, store *campaign.Store, n int) (chunk.Chunk, error) {
+	packed, err := store.Chunk(ctx, p.id, n)
+	if err != nil {
+		return chunk.Chunk{}, err
+	}
+	c, err := chunk.Parse(packed)
+	switch {
+	case err != nil:
+		return chunk.Chunk{}, fmt.Errorf("campaign %s, chunk %d: %w", p.id, n, err)
+	case c.Template >= len(p.templates) || c.Columns != 0 && c.Columns != len(p.plan.Columns):
+		return chunk.Chunk{}, fmt.Errorf("campaign %s, chunk %d: it isn't of this plan", p.id, n)
+	}
+	return c, nil
+}
+
+// appendMessages renders what one recipient gets, or all of a multicast.
+func (p *prepared) appendMessages(b []byte, c *chunk.Chunk, i int) []byte {
 	var values []string
 	if c.Columns > 0 {
 		values = c.Row(i)
 	}
-	return p.templates[c.Template].Append(make([]byte, 0, 512), values)
+	return p.templates[c.Template].Append(b, values)
 }
 
 // errorNumber is the number under which the campaign keeps the text of an error; 0: it keeps no more.
@@ -165,13 +181,4 @@ func (p *prepared) policy(pushes bool) tasks.Policy {
 // retryKey is the key of one request: the same for every attempt at it.
 func (p *prepared) retryKey(e endpoint.Endpoint, u *campaign.Unit, part int) string {
 	return tasks.RetryKey(p.channel, e, p.id, u.RequestName(part), u.Generation)
-}
-
-// userIDs is the JSON array of a multicast's recipients.
-func userIDs(to []string) []byte {
-	b, err := json.Marshal(to)
-	if err != nil {
-		panic("worker: ids can't be written as JSON") // they are strings
-	}
-	return b
 }

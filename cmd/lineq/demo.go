@@ -9,12 +9,13 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 )
 
 // demoCommand is lineq demo.
 type demoCommand struct {
-	Recipients int     `default:"1000" help:"Users who get a push each."`
+	Recipients int     `default:"1000" help:"Users who get a push each, and as many others whom a campaign is sent to."`
 	FaultShare float64 `default:"0.05" help:"Share of the pushes and multicasts that the simulated LINE answers badly."`
 	Seed       uint64  `help:"Other faults with another seed."`
 	JSON       bool    `name:"json" help:"Print JSON."`
@@ -27,9 +28,10 @@ func (demoCommand) Help() string {
     lineq demo --recipients 20000 --fault-share 0.2
 
 It runs Redis, a simulated LINE and a worker in this process and sends to nobody real: a push to each recipient, a few
-multicasts and replies to further ones, and a rich menu. A part of the requests fails before or after LINE accepted it, or
-is answered late. In the end it compares the outcome of every task with what the simulated LINE says each recipient
-received, and fails if anyone received it twice or isn't accounted for.`
+multicasts and replies to further ones, and a rich menu; then a campaign, with everybody's name in it. A part of the
+requests fails before or after LINE accepted it, or is answered late. In the end it compares the outcome of every task and
+of every recipient of the campaign with what the simulated LINE says each received, and fails if anyone received it twice
+or isn't accounted for.`
 }
 
 // demoPatience is how long the demo waits for one more task to be decided: above every backoff that a few faults in a
@@ -55,6 +57,9 @@ func (c demoCommand) Run(ctx context.Context, a *app) error {
 		start := time.Now()
 		d := demo{local: l, progress: a.newProgress(), byID: map[string]*demoTask{}}
 		if err := d.send(ctx, c.Recipients); err != nil {
+			return err
+		}
+		if err := d.sendCampaign(ctx, a, c.Recipients); err != nil {
 			return err
 		}
 		s := d.summary()
@@ -94,6 +99,10 @@ type demo struct {
 	byID     map[string]*demoTask
 	open     int // tasks that aren't decided
 	cursor   string
+	users    int // how many have been sent to
+
+	campaign campaign.Summary
+	outcomes map[string]tasks.Outcome // of the campaign's recipients
 }
 
 // demoTask is one task and what the delivery log says of it.
@@ -158,12 +167,11 @@ func (d *demo) tasks(pushes int) (all []producer.Item, to [][]string, err error)
 		return nil, nil, err
 	}
 	add(menu)
-	user := 0
 	next := func(n int) []string {
 		ids := make([]string, n)
 		for i := range ids {
-			ids[i] = demoUser(user)
-			user++
+			ids[i] = demoUser(d.users)
+			d.users++
 		}
 		return ids
 	}
@@ -241,13 +249,14 @@ func (d *demo) note(lines []record.Line) (news bool) {
 
 // demoSummary is the demo's result.
 type demoSummary struct {
-	Kinds      []demoCounts `json:"kinds"`
-	Recipients int          `json:"recipients"`
-	Once       int          `json:"received_once"`
-	Twice      int          `json:"received_twice_or_more"`
-	Never      int          `json:"received_never"`
-	// Unaccounted are recipients whose task's outcome isn't what the simulated LINE says: sent but not received, or
-	// failed but received.
+	Kinds      []demoCounts     `json:"kinds"`
+	Campaign   campaign.Summary `json:"campaign"`
+	Recipients int              `json:"recipients"`
+	Once       int              `json:"received_once"`
+	Twice      int              `json:"received_twice_or_more"`
+	Never      int              `json:"received_never"`
+	// Unaccounted are recipients whose outcome isn't what the simulated LINE says: sent but not received, or failed but
+	// received.
 	Unaccounted int     `json:"unaccounted"`
 	Seconds     float64 `json:"seconds"`
 }
@@ -263,9 +272,9 @@ type demoCounts struct {
 	Attempts int        `json:"attempts"`
 }
 
-// summary compares the outcome of each task with the simulated LINE's ledger.
+// summary compares the outcomes with the simulated LINE's ledger.
 func (d *demo) summary() demoSummary {
-	var s demoSummary
+	s := demoSummary{Campaign: d.campaign}
 	counts := map[tasks.Kind]*demoCounts{}
 	received := map[string]int{}
 	for recipient, n := range d.sim.Ledger().Counts() {
@@ -279,20 +288,11 @@ func (d *demo) summary() demoSummary {
 		}
 		c.count(t.decided)
 		for _, r := range t.recipients {
-			s.Recipients++
-			switch n := received[r]; {
-			case n == 0:
-				s.Never++
-			case n == 1:
-				s.Once++
-			default:
-				s.Twice++
-			}
-			sent, failed := t.decided.Outcome == tasks.OutcomeSent, t.decided.Outcome == tasks.OutcomeFailed
-			if sent && received[r] == 0 || failed && received[r] > 0 {
-				s.Unaccounted++
-			}
+			s.account(t.decided.Outcome, received[r])
 		}
+	}
+	for to, outcome := range d.outcomes {
+		s.account(outcome, received[to])
 	}
 	for _, k := range tasks.Kinds() {
 		if counts[k] != nil {
@@ -300,6 +300,22 @@ func (d *demo) summary() demoSummary {
 		}
 	}
 	return s
+}
+
+// account notes one recipient, and how often it received.
+func (s *demoSummary) account(outcome tasks.Outcome, received int) {
+	s.Recipients++
+	switch {
+	case received == 0:
+		s.Never++
+	case received == 1:
+		s.Once++
+	default:
+		s.Twice++
+	}
+	if outcome == tasks.OutcomeSent && received == 0 || outcome == tasks.OutcomeFailed && received > 0 {
+		s.Unaccounted++
+	}
 }
 
 func (c *demoCounts) count(l record.Line) {
@@ -328,10 +344,12 @@ func (s demoSummary) print(a *app, asJSON bool) error {
 		fmt.Fprintf(a.stdout, "%-17s%8d%8d%8d%9d%10d%10d\n",
 			c.Kind, c.Tasks, c.Sent, c.Failed, c.Unknown, c.Replayed, c.Attempts)
 	}
+	p := s.Campaign
 	_, err := fmt.Fprintf(a.stdout, `
+Campaign to %d recipients: %d sent, %d failed, %d unknown, in %d requests, %d replayed.
 Of %d recipients, by the simulated LINE's ledger, %d received once, %d twice or more, %d never.
 %.1f s in this process, with embedded Redis; replayed: LINE had accepted an attempt whose answer was lost.
-`, s.Recipients, s.Once, s.Twice, s.Never, s.Seconds)
+`, p.Recipients, p.Sent, p.Failed, p.Unknown, p.Requests, p.Replayed, s.Recipients, s.Once, s.Twice, s.Never, s.Seconds)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -17,7 +18,7 @@ func TestDemo(t *testing.T) {
 		o := cli{t, nil}.run("demo", "--recipients", "200", "--fault-share", "0.3", "--seed", "3", "--json")
 		require.Zero(t, o.code, o.stderr)
 		s := document[demoSummary](t, o.stdout)
-		assert.Equal(t, 200+3*20+5, s.Recipients)
+		assert.Equal(t, 200+3*20+5+200, s.Recipients)
 		assert.Equal(t, s.Recipients, s.Once)
 		assert.Zero(t, s.Twice+s.Never+s.Unaccounted)
 		counts := map[tasks.Kind]demoCounts{}
@@ -30,12 +31,17 @@ func TestDemo(t *testing.T) {
 		assert.Greater(t, counts[tasks.KindPush].Attempts, 200)
 		assert.Len(t, counts, 5)
 		assert.Contains(t, o.stderr, "of 210 tasks decided")
+		assert.Equal(t, campaign.StateFinished, s.Campaign.State)
+		assert.EqualValues(t, 200, s.Campaign.Sent)
+		assert.Greater(t, s.Campaign.Requests, int64(200))
+		assert.Positive(t, s.Campaign.Replayed)
 	})
 	t.Run("for people", func(t *testing.T) {
 		out := cli{t, nil}.ok("demo", "--recipients", "1", "--fault-share", "0")
 		assert.Regexp(t, `^KIND +TASKS +SENT +FAILED +UNKNOWN +REPLAYED +ATTEMPTS\n`, out)
 		assert.Regexp(t, `\nreply +5 +5 +0 +0 +0 +5\n`, out)
-		assert.Contains(t, out, "Of 9 recipients, by the simulated LINE's ledger, 9 received once, 0 twice")
+		assert.Contains(t, out, "\nCampaign to 1 recipients: 1 sent, 0 failed, 0 unknown, in 1 requests, 0 replayed.\n")
+		assert.Contains(t, out, "Of 10 recipients, by the simulated LINE's ledger, 10 received once, 0 twice")
 	})
 }
 

@@ -89,10 +89,10 @@ func (f enqueueFlags) enqueue(ctx context.Context, a *app, options []producer.Op
 		return err
 	}
 	defer rdb.Close()
-	if err := a.checkServed(ctx, rdb, f.Channel); err != nil {
+	if err := a.checkServed(ctx, rdb, f.Channel, "task"); err != nil {
 		return err
 	}
-	if err := a.tellHold(ctx, rdb, f.Channel, all[0].Kind()); err != nil {
+	if err := a.tellHold(ctx, rdb, f.Channel, all[0].Kind(), "task"); err != nil {
 		return err
 	}
 	q, err := producer.New(producer.Config{Redis: rdb, Channel: f.Channel})
@@ -200,22 +200,22 @@ func notSent(r tasks.Result) error {
 }
 
 // checkServed refuses a channel that no worker serves, as a misspelt one would wait for ever. Where no worker has run yet
-// nobody can know.
-func (a *app) checkServed(ctx context.Context, rdb redis.UniversalClient, name string) error {
+// nobody can know. what is what waits for one.
+func (a *app) checkServed(ctx context.Context, rdb redis.UniversalClient, name, what string) error {
 	known, err := channel.Known(ctx, rdb)
 	switch {
 	case err != nil:
 		return err
 	case len(known) == 0:
-		a.note("no worker has run on this Redis yet; the task waits for one that has the channel %q", name)
+		a.note("no worker has run on this Redis yet; the %s waits for one that has the channel %q", what, name)
 	case !slices.Contains(known, name):
 		return misuse(&unknownChannelError{name, known})
 	}
 	return nil
 }
 
-// tellHold tells of the hold that a task of this kind waits for.
-func (a *app) tellHold(ctx context.Context, rdb redis.UniversalClient, name string, k tasks.Kind) error {
+// tellHold tells of the hold that a task of this kind, or what is made of such tasks, waits for.
+func (a *app) tellHold(ctx context.Context, rdb redis.UniversalClient, name string, k tasks.Kind, what string) error {
 	p, err := tasks.PolicyOf(k)
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func (a *app) tellHold(ctx context.Context, rdb redis.UniversalClient, name stri
 	}
 	for _, h := range holds[name] {
 		if h.Covers(p) {
-			a.note("the channel %s is held (%s): the task waits until that is over; see lineq channel list", name, h.Reason)
+			a.note("the channel %s is held (%s): the %s waits until that is over; see lineq channel list", name, h.Reason, what)
 			return nil
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -36,7 +37,7 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.As(err, &m), errors.Is(err, producer.ErrIDReused),
+	case errors.As(err, &m), errors.Is(err, producer.ErrIDReused), errors.Is(err, campaign.ErrIDReused),
 		errors.As(err, &refused) && refused.Unsent && refused.Reason == lineapi.Invalid:
 		return 2
 	}
@@ -119,6 +120,9 @@ func hintFor(err error) string {
 	var wrong *misuseError
 	var noToken *noTokenError
 	var unchecked *checkError
+	if hint := campaignHint(err); hint != "" {
+		return hint
+	}
 	switch {
 	case errors.As(err, &unknown):
 		return "known are " + strings.Join(unknown.known, ", ") + "; a worker makes its channels known when it starts"

@@ -21,6 +21,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Serve LINE's API to apps, and queue what they send."`
 	Simulate   simulateCommand   `cmd:"" help:"Run the simulated LINE alone."`
 	Send       sendCommand       `cmd:"" help:"Enqueue messages."`
+	Campaign   campaignCommand   `cmd:"" help:"Send to everybody in a file, and control that."`
 	Richmenu   richMenuCommand   `cmd:"" name:"richmenu" help:"Enqueue changes of rich menus."`
 	Chat       chatCommand       `cmd:"" help:"Enqueue other operations on chats, and lookups."`
 	Task       taskCommand       `cmd:"" help:"Look up and control tasks."`
@@ -40,7 +41,8 @@ Every flag --foo-bar has the environment name LINEQ_FOO_BAR. A flag beats the en
     lineq dev                                   the same parts, to develop against
     lineq worker                                send for the channel of LINE_CHANNEL_ACCESS_TOKEN
     lineq serve                                 take what bots send with any SDK
-    lineq send push --to U… --text hello --wait`
+    lineq send push --to U… --text hello --wait
+    lineq campaign send --audience followers.csv --message offer.json --watch`
 
 // app is what every command works with.
 type app struct {

@@ -34,7 +34,7 @@ func TestHelp(t *testing.T) {
 			out := c.ok(append(words, "--help")...)
 			assert.Contains(t, out, leaf.Help, leaf.Path())
 			parent := leaf.Parent.Name
-			if parent == "task" || parent == "send" || parent == "channel" || parent == "lineq" && leaf.Name != "version" {
+			if parent == "task" || parent == "send" || parent == "channel" || parent == "campaign" || parent == "lineq" && leaf.Name != "version" {
 				assert.Contains(t, out, "Examples:\n\n    ", leaf.Path())
 			}
 		}
@@ -73,7 +73,7 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "simulate", "task", "version",
+			"campaign", "channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "simulate", "task", "version",
 			"worker",
 		},
 		"s":                        {"send", "simulate"},

@@ -4,14 +4,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/record"
 )
+
+// TestTaskListWithCampaign leaves out a campaign's own tasks, which nobody enqueued.
+func TestTaskListWithCampaign(t *testing.T) {
+	c, rdb := withMini(t)
+	c.ok("send", "push", "--to", user, "--text", secretText, "--id", "mine")
+	q := asynq.NewClientFromRedisClient(rdb)
+	j := campaign.Job{Channel: "default", ID: "spring-sale", Epoch: 1, Lane: 2, Run: 3}
+	for _, k := range []tasks.Kind{campaign.KindLane, campaign.KindPreflight, campaign.KindWebhook} {
+		payload, err := j.Encode()
+		require.NoError(t, err)
+		_, err = q.Enqueue(asynq.NewTask(string(k), payload), asynq.TaskID(j.Name(k)), asynq.Queue(j.Queue()))
+		require.NoError(t, err)
+	}
+	all := document[[]tasks.Result](t, c.ok("task", "list", "--json"))
+	require.Len(t, all, 1)
+	assert.Equal(t, "mine", all[0].ID)
+}
 
 func TestTask(t *testing.T) {
 	c, _ := withMini(t)

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
-	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/line/line-bot-sdk-go/v8/linebot/messaging_api"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
@@ -43,23 +41,6 @@ func feed(ctx context.Context, q *producer.Client, n int, task func(i int) tasks
 		}
 	}
 	return nil
-}
-
-// feedBulk puts n pushes where a campaign's are: in their channel's bulk queue, as the least urgent ones.
-func feedBulk(ctx context.Context, rdb redis.UniversalClient, n int) error {
-	client := asynq.NewClientFromRedisClient(rdb)
-	queue := tasks.LineBulk.Queue(tasks.DefaultChannel)
-	return inParallel(n, func(i int) error {
-		id := user(i)
-		e := tasks.Envelope{Channel: tasks.DefaultChannel, ID: id, EnqueuedAt: time.Now(), Task: push(id)}
-		payload, err := e.Encode()
-		if err != nil {
-			return err
-		}
-		_, err = client.EnqueueContext(ctx, asynq.NewTask(string(tasks.KindPush), payload), asynq.Queue(queue),
-			asynq.TaskID(tasks.DefaultChannel+":"+id), asynq.MaxRetry(1<<30), asynq.Timeout(time.Hour))
-		return err
-	})
 }
 
 // feedPlain enqueues n tasks for asynq with LINE's SDK.

@@ -109,9 +109,9 @@ func (b *bench) percentiles(part, what string, values []time.Duration, notes ...
 // lineLatency is how long LINE takes where bulk runs.
 const lineLatency = 50 * time.Millisecond
 
-// busyLatency sends urgent and ordinary pushes of a channel whose whole limit of pushes is taken by bulk.
+// busyLatency sends urgent and ordinary pushes of a channel whose whole limit of pushes is taken by a campaign to a million.
 func (b *bench) busyLatency(ctx context.Context) error {
-	const workers = 4 // bulk has 32 requests under way in each: together more than LINE allows at 50 ms
+	const workers, million = 4, 1_000_000
 	watched := time.Duration(max(5, b.seconds/3)) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, watched+patience)
 	defer cancel()
@@ -131,7 +131,7 @@ func (b *bench) busyLatency(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := feedBulk(ctx, server, endpoint.PushMessage.Limit.Requests*int(watched/time.Second+8)); err != nil {
+	if err := feedCampaign(ctx, q, "bulk", million, 0); err != nil {
 		return err
 	}
 	for range workers {
@@ -143,7 +143,7 @@ func (b *bench) busyLatency(ctx context.Context) error {
 		}
 		defer p.stop()
 	}
-	if err := sleep(ctx, 3*time.Second); err != nil { // bulk is at full speed
+	if err := sleep(ctx, 3*time.Second); err != nil { // the campaign is at full speed
 		return err
 	}
 	before := sim.Stats().Requests[endpoint.PushMessage.Operation][http.StatusOK]
@@ -163,7 +163,7 @@ func (b *bench) busyLatency(ctx context.Context) error {
 		if s.err != nil {
 			return fmt.Errorf("%s pushes: %w", s.what, s.err)
 		}
-		b.percentiles("f", fmt.Sprintf("lineq, %s push beside bulk, to LINE's answer after %v", s.what, lineLatency), s.took,
+		b.percentiles("f", fmt.Sprintf("lineq, %s push beside a campaign, to LINE's answer after %v", s.what, lineLatency), s.took,
 			fmt.Sprintf("%.0f pushes/s in all, %d answers 429", rate, requests[http.StatusTooManyRequests]))
 	}
 	return nil

@@ -105,32 +105,67 @@ func (u *use) share() float64 {
 // workers.
 func measureLimits(ctx context.Context, b *bench) error {
 	for _, workers := range []int{1, 2, 4, 8} {
-		line, err := b.atTheLimit(ctx, workers)
+		err := b.useOfLimits(ctx, limitsRun{
+			part: "e", what: fmt.Sprintf("%d workers", workers), workers: workers, seconds: b.seconds, feed: feedTasks,
+		})
 		if err != nil {
-			return fmt.Errorf("%d workers: %w", workers, err)
+			return err
 		}
-		requests := line.Stats().Requests
-		for _, e := range []endpoint.Endpoint{endpoint.PushMessage, endpoint.Multicast} {
-			u := line.uses[e.Path]
-			r := row{
-				Part: "e", What: fmt.Sprintf("%d workers, use of %d %s/s", workers, u.limit.Requests, plural[e.Operation]),
-				Value: 100 * u.share(), Unit: "%",
-				Notes: []string{fmt.Sprintf("%d answers 429", requests[e.Operation][http.StatusTooManyRequests])},
-			}
-			b.say("   %s: %.2f %%, %s", r.What, r.Value, r.Notes[0])
-			b.rows = append(b.rows, r)
+	}
+	return nil
+}
+
+// feedTasks enqueues what takes so many seconds at LINE's limits. Few recipients: the limit counts requests.
+func feedTasks(ctx context.Context, q *producer.Client, seconds int) error {
+	for _, f := range []struct {
+		limit endpoint.Limit
+		task  func(i int) tasks.Task
+	}{
+		{endpoint.PushMessage.Limit, func(i int) tasks.Task { return push(user(i)) }},
+		{endpoint.Multicast.Limit, func(i int) tasks.Task { return multicastTo(i, 3) }},
+	} {
+		if err := feed(ctx, q, f.limit.Requests*seconds, f.task); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// limitsRun is one measurement of how much of LINE's limits is used.
+type limitsRun struct {
+	part, what string
+	workers    int
+	seconds    int
+	latency    time.Duration // of LINE
+	feed       func(ctx context.Context, q *producer.Client, seconds int) error
+}
+
+func (b *bench) useOfLimits(ctx context.Context, l limitsRun) error {
+	line, err := l.run(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.what, err)
+	}
+	requests := line.Stats().Requests
+	for _, e := range []endpoint.Endpoint{endpoint.PushMessage, endpoint.Multicast} {
+		u := line.uses[e.Path]
+		r := row{
+			Part: l.part, What: fmt.Sprintf("%s, use of %d %s/s", l.what, u.limit.Requests, plural[e.Operation]),
+			Value: 100 * u.share(), Unit: "%",
+			Notes: []string{fmt.Sprintf("%d answers 429", requests[e.Operation][http.StatusTooManyRequests])},
+		}
+		b.say("   %s: %.2f %%, %s", r.What, r.Value, r.Notes[0])
+		b.rows = append(b.rows, r)
 	}
 	return nil
 }
 
 var plural = map[string]string{endpoint.PushMessage.Operation: "pushes", endpoint.Multicast.Operation: "multicasts"}
 
-func (b *bench) atTheLimit(ctx context.Context, workers int) (*strictLINE, error) {
-	watched := time.Duration(b.seconds) * time.Second
+func (l limitsRun) run(ctx context.Context) (*strictLINE, error) {
+	watched := time.Duration(l.seconds) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, watched+patience)
 	defer cancel()
-	line, err := startStrictLINE(0, watched)
+	line, err := startStrictLINE(l.latency, watched)
 	if err != nil {
 		return nil, err
 	}
@@ -144,20 +179,11 @@ func (b *bench) atTheLimit(ctx context.Context, workers int) (*strictLINE, error
 	if err != nil {
 		return nil, err
 	}
-	// A few seconds' worth more than can be sent. Few recipients: the limit counts requests.
-	for _, f := range []struct {
-		limit endpoint.Limit
-		task  func(i int) tasks.Task
-	}{
-		{endpoint.PushMessage.Limit, func(i int) tasks.Task { return push(user(i)) }},
-		{endpoint.Multicast.Limit, func(i int) tasks.Task { return multicastTo(i, 3) }},
-	} {
-		if err := feed(ctx, q, f.limit.Requests*(b.seconds+5), f.task); err != nil {
-			return nil, err
-		}
+	if err := l.feed(ctx, q, l.seconds+5); err != nil {
+		return nil, err
 	}
 	var processes []*process
-	for range workers {
+	for range l.workers {
 		p, err := child{
 			As: "lineq", Redis: server.addr, LINE: line.server.URL, Token: linesim.DefaultChannel.Token, Limited: true,
 		}.start()

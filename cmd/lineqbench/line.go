@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,11 +18,15 @@ type line struct {
 	count       atomic.Int64
 	first, last atomic.Int64 // Unix nanoseconds
 	changed     chan struct{}
+	latency     time.Duration // before every answer
 
 	watching atomic.Bool
 	mu       sync.Mutex
 	at       map[string]time.Time // first arrivals by recipient, while watching
 }
+
+// requestID is of LINE's form.
+const requestID = "16b4a4a6-2bc5-075f-ca30-a3021139fc69"
 
 func startLine() *line {
 	l := &line{changed: make(chan struct{}, 1), at: map[string]time.Time{}}
@@ -37,6 +40,16 @@ func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		l.note(r.Body, now)
 	}
 	_, _ = io.Copy(io.Discard, r.Body)
+	w.Header().Set("X-Line-Request-Id", requestID)
+	w.Header().Set("Content-Type", "application/json")
+	push := r.URL.Path == "/v2/bot/message/push"
+	if !push && r.URL.Path != "/v2/bot/message/multicast" {
+		_, _ = io.WriteString(w, `{}`) // what a campaign asks for before it starts
+		return
+	}
+	if l.latency > 0 {
+		time.Sleep(l.latency)
+	}
 	l.first.CompareAndSwap(0, now.UnixNano())
 	l.last.Store(now.UnixNano())
 	l.count.Add(1)
@@ -44,11 +57,9 @@ func (l *line) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case l.changed <- struct{}{}:
 	default:
 	}
-	w.Header().Set("X-Line-Request-Id", "bench")
-	w.Header().Set("Content-Type", "application/json")
-	answer := `{"sentMessages":[{"id":"1"}]}`
-	if strings.HasSuffix(r.URL.Path, "/multicast") {
-		answer = `{}`
+	answer := `{}`
+	if push {
+		answer = `{"sentMessages":[{"id":"1"}]}`
 	}
 	_, _ = io.WriteString(w, answer)
 }

@@ -60,6 +60,9 @@ var parts = []struct{ letter, name string }{
 	{"i", "bytes of Redis per push"},
 	{"j", "cost of a held channel with 100,000 pushes"},
 	{"k", "intake of campaigns: rate, bytes of Redis, memory"},
+	{"l", "campaigns, personalised pushes, beside a bare loop and asynq with LINE's SDK"},
+	{"m", "use of LINE's limits by campaigns, and 429s, with 1 to 4 workers"},
+	{"n", "pushes that the gateway accepts, beside a bare handler with one asynq Enqueue; needs wrk"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -76,6 +79,9 @@ var measures = []struct {
 	{"i", measureMemory},
 	{"j", measureHeld},
 	{"k", measureIntake},
+	{"l", measureCampaignRates},
+	{"m", measureCampaignLimits},
+	{"n", measureGateway},
 }
 
 // bench is one run of the program.

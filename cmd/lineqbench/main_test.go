@@ -53,8 +53,7 @@ func TestRunKeepsLINEsLimits(t *testing.T) {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("SKIPPED: it needs redis-server on the PATH (Debian: apt-get install redis-server)")
 	}
-	b := &bench{seconds: 1, progress: io.Discard}
-	line, err := b.atTheLimit(t.Context(), 2)
+	line, err := limitsRun{workers: 2, seconds: 1, feed: feedTasks}.run(t.Context())
 	require.NoError(t, err)
 	for path, u := range line.uses {
 		assert.Equal(t, time.Second, u.to.Sub(u.from), path)

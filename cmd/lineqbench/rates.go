@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -19,6 +20,8 @@ type contender struct {
 	as           string // kind of child
 	n            int
 	recipients   int           // of a multicast; 0: pushes
+	campaign     bool          // the requests are a campaign's
+	hands        int           // of a bare loop; 0: concurrency
 	redisDelay   time.Duration // each way
 	against      []string      // what its rate is put in relation to
 
@@ -105,6 +108,12 @@ func (c *contender) round(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if c.campaign {
+			if err := feedCampaign(ctx, q, "bench", c.n, c.recipients); err != nil {
+				return err
+			}
+			break
+		}
 		task := func(i int) tasks.Task { return push(user(i)) }
 		if c.recipients > 0 {
 			task = func(i int) tasks.Task { return multicastTo(i, c.recipients) }
@@ -130,7 +139,7 @@ func (c *contender) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := child{As: c.as, Redis: addr, LINE: line.URL, Token: "t", N: c.n}.start()
+	p, err := child{As: c.as, Redis: addr, LINE: line.URL, Token: "t", N: c.n, Hands: cmp.Or(c.hands, concurrency)}.start()
 	if err != nil {
 		return err
 	}

@@ -82,11 +82,11 @@ func (c child) runAsynq(ctx context.Context) error {
 
 // runBare posts pushes as fast as net/http can, from no queue at all: the limit that the machine sets.
 func (c child) runBare(ctx context.Context) error {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * concurrency}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * c.Hands}}
 	var next atomic.Int64
 	var all sync.WaitGroup
-	failures := make(chan error, concurrency)
-	for range concurrency {
+	failures := make(chan error, c.Hands)
+	for range c.Hands {
 		all.Go(func() {
 			for i := int(next.Add(1)); i <= c.N && ctx.Err() == nil; i = int(next.Add(1)) {
 				if err := c.post(context.WithoutCancel(ctx), client, user(i)); err != nil {
@@ -106,7 +106,7 @@ func (c child) runBare(ctx context.Context) error {
 }
 
 func (c child) post(ctx context.Context, client *http.Client, to string) error {
-	body := fmt.Appendf(nil, `{"to":%q,"messages":[{"type":"text","text":"hi"}]}`, to)
+	body := fmt.Appendf(nil, `{"to":%q,"messages":[{"type":"text","text":%q}]}`, to, "hi "+to)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.LINE+"/v2/bot/message/push", bytes.NewReader(body))
 	if err != nil {
 		return err

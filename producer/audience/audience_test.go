@@ -276,3 +276,25 @@ func TestBothFormatsSayTheSame(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkRead(b *testing.B) {
+	const rows = 10_000
+	for name, c := range map[string]struct{ header, row string }{
+		"CSV":       {"to\n", alice + "\n"},
+		"CSV, name": {"to,name\n", alice + ",Aoi\n"},
+		"NDJSON":    {"", `{"to":"` + alice + `","name":"Aoi"}` + "\n"},
+	} {
+		text := c.header + strings.Repeat(c.row, rows)
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range audience.Read(strings.NewReader(text)) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+		})
+	}
+}

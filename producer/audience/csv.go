@@ -32,16 +32,14 @@ func readCSV(in io.Reader, yield func(campaign.Recipient, error) bool) error {
 			return nil
 		}
 		var row campaign.Recipient
-		var broken *csv.ParseError
-		switch {
-		case errors.As(err, &broken):
-			line = broken.StartLine
-			err = &campaign.RowError{Line: line, Reason: quotes(broken)}
-		case err != nil:
-			return fmt.Errorf("audience: after line %d: %w", line, err)
-		default:
+		if err == nil {
 			line, _ = r.FieldPos(0)
 			row, err = h.row(record, line)
+		} else if broken, ok := errors.AsType[*csv.ParseError](err); ok {
+			line = broken.StartLine
+			err = &campaign.RowError{Line: line, Reason: quotes(broken)}
+		} else {
+			return fmt.Errorf("audience: after line %d: %w", line, err)
 		}
 		if !yield(row, err) {
 			return errStopped
@@ -51,11 +49,10 @@ func readCSV(in io.Reader, yield func(campaign.Recipient, error) bool) error {
 
 // headerError is an error that ends a reading: it wraps no *campaign.RowError.
 func headerError(err error) error {
-	var broken *csv.ParseError
-	switch {
-	case errors.Is(err, io.EOF):
+	if errors.Is(err, io.EOF) {
 		return errors.New("audience: it is empty, and a CSV begins with a header")
-	case errors.As(err, &broken):
+	}
+	if broken, ok := errors.AsType[*csv.ParseError](err); ok {
 		return fmt.Errorf("audience: the header, in line %d, %s; JSON needs one object on each line",
 			broken.StartLine, quotes(broken))
 	}

@@ -110,7 +110,7 @@ func (d *Draft) Append(ctx context.Context, first int, chunks ...[]byte) error {
 	for _, c := range chunks {
 		args = append(args, c)
 	}
-	ours, err := appendScript.Run(ctx, d.store.rdb, []string{k.state, k.chunks}, args...).Bool()
+	ours, err := appendScript.Run(ctx, d.store.rdb, []string{k.state, k.chunks, k.message}, args...).Bool()
 	if err != nil {
 		return fmt.Errorf("campaign %s: %w", d.id, err)
 	}
@@ -119,6 +119,10 @@ func (d *Draft) Append(ctx context.Context, first int, chunks ...[]byte) error {
 	}
 	return nil
 }
+
+// Beat is how often an intake that has nothing to append must say so by an Append without chunks: else it is taken for dead,
+// and another may replace the draft.
+const Beat = draftAlive / 3
 
 // Odd is a chunk that differs from the rest: it has fewer recipients than the campaign's size, or is reached in another way.
 type Odd struct {

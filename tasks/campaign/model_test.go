@@ -204,7 +204,9 @@ func (m *model) try(u campaign.Unit, i int, part *campaign.Part) (split []campai
 	return split
 }
 
-func (m *model) key(u campaign.Unit, i int) string { return fmt.Sprintf("%s %d", u.RequestName(i), u.Generation) }
+func (m *model) key(u campaign.Unit, i int) string {
+	return fmt.Sprintf("%s %d", u.RequestName(i), u.Generation)
+}
 
 // accept is LINE's side: a key that it remembers does nothing again.
 func (m *model) accept(u campaign.Unit, i int) (replayed bool) {
