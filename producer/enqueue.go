@@ -108,7 +108,7 @@ type entry struct {
 	kind    tasks.Kind
 	queue   string
 	payload []byte
-	hash    record.Hash
+	hash    record.Hash // where the ID is the caller's
 	at      time.Time
 	own     bool       // the ID is the caller's
 	durable durability // zero: not asked for
@@ -208,10 +208,9 @@ func (c *Client) entry(item Item) (entry, error) {
 		Channel: e.ref.Channel, ID: e.ref.ID, RetryKey: s.retryKey, EnqueuedAt: now.UTC(), Deadline: s.deadline.UTC(),
 		Task: item.Task,
 	}
-	if e.payload, err = envelope.Encode(); err != nil {
-		return e, err
+	if e.payload, err = envelope.Encode(); err == nil && e.own {
+		e.hash, err = envelope.Hash()
 	}
-	e.hash, err = envelope.Hash()
 	return e, err
 }
 

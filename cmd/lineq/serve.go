@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -82,6 +83,9 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer rdb.Close()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(gateway.GCPercent)
+	}
 	log := c.logger(a.stderr)
 	registry, stop, err := c.serve(log)
 	if err != nil {

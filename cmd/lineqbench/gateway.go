@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,6 +152,7 @@ func (c child) serve(ctx context.Context, stdout io.Writer) error {
 	if c.As == "handler" {
 		return serveHandler(ctx, l, rdb)
 	}
+	debug.SetGCPercent(gateway.GCPercent)
 	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	if err != nil {
 		return err

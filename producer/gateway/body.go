@@ -8,7 +8,9 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lineq/lineq/lineapi"
 )
@@ -52,43 +54,97 @@ func (f field) null() bool { return f.value == nil || string(f.value) == "null" 
 
 func (f field) array() bool { return len(f.value) > 0 && f.value[0] == '[' }
 
-// fields splits a body into its properties, in their order.
+// fields splits a body into its properties, in their order, as parts of it.
 func fields(body []byte) ([]field, answer, bool) {
-	d := json.NewDecoder(bytes.NewReader(body))
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return nil, unparsable(body, err), false
+	if !json.Valid(body) {
+		return nil, unparsable(body), false
+	}
+	p := afterSpace(body, 0)
+	if body[p] != '{' {
+		return nil, unparsableAt(body, p), false
 	}
 	all := make([]field, 0, 4)
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return nil, unparsable(body, err), false
+	for p = afterSpace(body, p+1); body[p] != '}'; {
+		if body[p] == ',' {
+			p = afterSpace(body, p+1)
 		}
-		f := field{name: name.(string)} // a key of an object is nothing else
-		if err := d.Decode(&f.value); err != nil {
-			return nil, unparsable(body, err), false
+		end := afterValue(body, p)
+		var f field
+		if name := body[p+1 : end-1]; bytes.IndexByte(name, '\\') < 0 && utf8.Valid(name) {
+			f.name = string(name)
+		} else if json.Unmarshal(body[p:end], &f.name) != nil {
+			return nil, unparsableAt(body, p), false
 		}
-		f.offset = int(d.InputOffset()) - len(f.value)
+		f.offset = afterSpace(body, afterSpace(body, end)+1)
+		end = afterValue(body, f.offset)
+		f.value = body[f.offset:end:end]
 		all = append(all, f)
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, unparsable(body, err), false
-	}
-	if rest := bytes.TrimLeft(body[d.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, unparsableAt(body, len(body)-len(rest)), false
+		p = afterSpace(body, end)
 	}
 	return all, answer{}, true
 }
 
-// unparsable places what isn't JSON, or isn't an object.
-func unparsable(body []byte, err error) answer {
+// elements splits a valid JSON array.
+func elements(array []byte) []json.RawMessage {
+	var all []json.RawMessage
+	for p := afterSpace(array, 1); array[p] != ']'; {
+		if array[p] == ',' {
+			p = afterSpace(array, p+1)
+		}
+		end := afterValue(array, p)
+		all = append(all, json.RawMessage(array[p:end:end]))
+		p = afterSpace(array, end)
+	}
+	return all
+}
+
+func afterSpace(b []byte, p int) int {
+	for p < len(b) && (b[p] == ' ' || b[p] == '\t' || b[p] == '\n' || b[p] == '\r') {
+		p++
+	}
+	return p
+}
+
+// afterValue is the place behind the value at p of valid JSON.
+func afterValue(b []byte, p int) int {
+	depth := 0
+	for p < len(b) {
+		switch c := b[p]; c {
+		case '"':
+			for p++; b[p] != '"'; p++ {
+				if b[p] == '\\' {
+					p++
+				}
+			}
+			p++
+		case '{', '[':
+			depth++
+			p++
+		case '}', ']':
+			depth--
+			p++
+		case ',', ':', ' ', '\t', '\n', '\r':
+			p++
+			continue
+		default: // a number or a word
+			for p < len(b) && strings.IndexByte(",:]} \t\n\r", b[p]) < 0 {
+				p++
+			}
+		}
+		if depth == 0 {
+			return p
+		}
+	}
+	return p
+}
+
+// unparsable places what isn't JSON.
+func unparsable(body []byte) answer {
+	offset := len(body)
 	if syntax, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(body, new(any))); ok {
-		return unparsableAt(body, int(syntax.Offset)-1)
+		offset = int(syntax.Offset) - 1
 	}
-	if err == nil {
-		return unparsableAt(body, len(body)-len(bytes.TrimLeft(body, " \t\r\n")))
-	}
-	return unparsableAt(body, len(body))
+	return unparsableAt(body, offset)
 }
 
 func unparsableAt(body []byte, offset int) answer {

@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// GCPercent is for debug.SetGCPercent in a program that does little else: a gateway has few live objects, and makes a
+// hundred for each request.
+const GCPercent = 400
+
 const (
 	headerTime = 10 * time.Second
 	// writeTime is how long an answer may take to leave; what streams, as long for each of its parts.
