@@ -12,11 +12,8 @@ type gather struct {
 
 	mu      sync.Mutex
 	waiting []*parcel
-	under   int // loads on their way
+	under   bool // a load is on its way
 }
-
-// maxLoads is how many loads are on their way at once: while Redis works on one, the next is written.
-const maxLoads = 2
 
 // parcel is one task on its way, and what became of it.
 type parcel struct {
@@ -30,8 +27,8 @@ type parcel struct {
 func (g *gather) send(ctx context.Context, p *parcel) error {
 	g.mu.Lock()
 	g.waiting = append(g.waiting, p)
-	if g.under < maxLoads {
-		g.under++
+	if !g.under {
+		g.under = true
 		go g.carry()
 	}
 	g.mu.Unlock()
@@ -53,7 +50,7 @@ func (g *gather) carry() {
 		}
 		g.waiting = g.waiting[len(load):]
 		if len(load) == 0 {
-			g.under--
+			g.under = false
 			g.mu.Unlock()
 			return
 		}
