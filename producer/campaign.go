@@ -80,6 +80,9 @@ func (e *CampaignError) Error() string {
 
 func (e *CampaignError) Unwrap() error { return e.Err }
 
+// ErrNobody is for an audience of which no row can be used. One without any row is a campaign to nobody.
+var ErrNobody = errors.New("none of the rows can be used")
+
 // giveUp is how long an intake that has failed tries to remove its draft. One that stays disappears after a day.
 const giveUp = 5 * time.Second
 
@@ -122,6 +125,9 @@ func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOptio
 	err = in.run(ctx, draft)
 	report.Recipients, report.Rejected, report.Duplicates = in.totals.Recipients, in.totals.Rejected, in.totals.Duplicates
 	report.Chunks = int64(in.chunks)
+	if err == nil && report.Recipients == 0 && report.Rejected > 0 {
+		err = ErrNobody
+	}
 	if err == nil {
 		var sum campaign.Summary
 		err = within(ctx, func() (err error) {

@@ -158,3 +158,20 @@ func TestLongValuesMakeSmallChunks(t *testing.T) {
 	assert.Len(t, slices.Collect(maps.Keys(odd)), 4)
 	assert.EqualValues(t, 4, report.Chunks)
 }
+
+func TestAnAudienceOfNobody(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	q := newClient(t, rdb)
+	cp := producer.Campaign{ID: "c", Messages: says("Hi"), To: func(yield func(producer.Recipient, error) bool) {
+		yield(producer.Recipient{To: "all", Line: 2}, nil)
+	}}
+	_, err := q.Campaign(t.Context(), cp)
+	require.ErrorIs(t, err, producer.ErrNobody)
+	_, err = q.CampaignSummary(t.Context(), "c")
+	require.ErrorIs(t, err, campaign.ErrNotFound, "its id can be used when the file is mended")
+
+	cp.To = users(0)
+	report, err := q.Campaign(t.Context(), cp)
+	require.NoError(t, err)
+	assert.Equal(t, campaign.StateFinished, report.State)
+}

@@ -22,7 +22,7 @@ func send(t *testing.T, rdb redis.UniversalClient, id string, how func(chunk, pl
 	t.Helper()
 	ctx, store := t.Context(), campaign.New(rdb, campaign.Retention{})
 	require.NoError(t, store.Start(ctx, id, campaign.Forecast{}, nil))
-	look, err := store.Look(ctx, id)
+	look, err := store.Look(ctx, id, true)
 	require.NoError(t, err)
 	lane := campaign.Lane{ID: id, Epoch: look.Epoch, Run: 1, Worker: "w"}
 	_, ok, err := store.BeginLane(ctx, lane)

@@ -190,6 +190,10 @@ func TestPreflight(t *testing.T) {
 		assert.EqualValues(t, 3, sum.Forecast.Requests)
 		assert.EqualValues(t, -1, sum.Forecast.QuotaLeft)
 		assert.Zero(t, s.line.Ledger().Totals().Requests)
+		s.seal(t, "c", plan, 500, users(1001)) // now in earnest, under the same id
+		sum = s.inState(t, "c", campaign.StateFinished)
+		assert.EqualValues(t, 1001, sum.Sent)
+		s.everyoneOnce(t, users(1001))
 	})
 	t.Run("later", func(t *testing.T) {
 		s := onMini(t)
@@ -282,6 +286,9 @@ func TestRefusalsOfACampaign(t *testing.T) {
 		assert.Equal(t, lineapi.Invalid, sum.Reason)
 		assert.Contains(t, sum.Note, "messages[0].text")
 		s.quiet(t, "c")
+		sum, err := s.campaigns.Summary(t.Context(), "c")
+		require.NoError(t, err)
+		assert.EqualValues(t, 5000, sum.Pending, "nobody has failed for it")
 		assert.Less(t, asked.Load(), int32(1100), "it went on")
 	})
 	t.Run("too many recipients", func(t *testing.T) {
@@ -357,4 +364,35 @@ func TestWebhookOfACampaign(t *testing.T) {
 	mac := hmac.New(sha256.New, []byte("hush"))
 	mac.Write(body)
 	assert.Equal(t, base64.StdEncoding.EncodeToString(mac.Sum(nil)), <-signature)
+}
+
+// A worker is killed with -9 while it sends a campaign, and another one finishes: within seconds, not when its passes have
+// run out.
+func TestKilledWorkerOfACampaign(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []campaign.Mode{campaign.Push, campaign.Multicast} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			s := newStage(t, server.Client(t), linesim.Config{Latency: 300 * time.Millisecond})
+			doomed, id := s.launch(t, server.Addr, atRandom)
+			to := users(6000)
+			size := 500
+			if mode == campaign.Multicast {
+				size = 3
+			}
+			s.seal(t, "c", campaign.Plan{Mode: mode, Templates: text("hello"), Rate: 400}, size, to)
+			s.accepted(t, 100)
+			survivor, _ := s.inProcess(t)
+			s.judges(t, survivor)
+			require.Eventually(t, func() bool { return len(s.claimed(t, id)) > 0 }, time.Minute, time.Millisecond)
+			require.NoError(t, doomed.Process.Kill())
+			killed := time.Now()
+			sum := s.ended(t, "c")
+			t.Logf("%s after kill -9: %+v", time.Since(killed), sum)
+			assert.Equal(t, campaign.StateFinished, sum.State)
+			assert.EqualValues(t, 6000, sum.Sent)
+			s.everyoneOnce(t, to)
+		})
+	}
 }

@@ -97,21 +97,15 @@ func (w *Worker) lookAtCampaigns(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// lookAt does what one campaign needs. One whose queue is paused, since its channel is held or by an operator, needs
-// nothing but to be known: its lanes wait in that queue.
+// lookAt does what one campaign needs. Where its queue is paused, since its channel is held or by an operator, its lanes wait
+// in there, and it needs no others.
 func (w *Worker) lookAt(ctx context.Context, r campaign.Ref) error {
 	job := campaign.Job{Channel: r.Channel, ID: r.ID}
 	paused, err := w.cfg.Redis.Exists(ctx, asynqKey(job.Queue(), "paused")).Result()
 	if err != nil {
 		return err
 	}
-	if paused > 0 {
-		sum, err := w.campaigns.Summary(ctx, r.ID)
-		if err == nil && !sum.State.Ended() {
-			return nil
-		}
-	}
-	l, err := w.campaigns.Look(ctx, r.ID)
+	l, err := w.campaigns.Look(ctx, r.ID, paused == 0)
 	if err != nil {
 		return err
 	}

@@ -139,43 +139,61 @@ func (p *pass) close() {
 
 // send makes one request of the campaign, or leaves it for later.
 func (p *pass) send(it item) {
-	defer p.done()
+	t := p.try(it)
+	p.done()
+	if t == nil {
+		return
+	}
+	// This may take a while, as LINE may be asked for its quota: the pass doesn't wait for it.
+	j := &job{Envelope: tasks.Envelope{Channel: p.lane.plan.channel}, policy: t.policy, client: p.lane.client}
+	if t.err != nil {
+		j.Task = t.task()
+	}
+	p.lane.w.react(p.lane.ctx, j, t.answer, t.reason)
+}
+
+// tried is a request that was made.
+type tried struct {
+	request
+	answer
+	reason lineapi.Reason
+}
+
+// try makes a request and writes down what became of it, or returns nil where it is left for later.
+func (p *pass) try(it item) *tried {
 	l := p.lane
 	status := p.unit.Parts[it.part].Status
 	if wait := time.Until(it.due); !it.due.IsZero() && wait > 0 && !sleep(l.ctx, wait) {
-		return
+		return nil
 	}
 	if !l.mayGo(status, p.until) {
-		return
+		return nil
 	}
 	r, err := p.request(it.part)
 	if err != nil {
 		l.w.log.Error("a campaign's request can't be made", zap.String("campaign", l.plan.id), zap.Int("chunk", p.unit.Chunk),
 			zap.Error(err))
 		p.fail(it.part, err.Error())
-		return
+		return nil
 	}
 	if wait := l.w.recipients.waitFor(l.plan.channel, r.to, time.Now()); wait > 0 {
 		p.later(wait)
-		return
+		return nil
 	}
 	ctx, ok := l.permit(r.policy, p)
 	if !ok || !l.mayGo(status, p.until) {
-		return
+		return nil
 	}
 	p.calls.Add(1)
 	start := time.Now()
 	a := p.call(ctx, r)
-	j := &job{Envelope: tasks.Envelope{Channel: l.plan.channel}, policy: r.policy, client: l.client}
 	if a.err == nil {
 		l.plan.took(time.Since(start))
-	} else {
-		j.Task = r.task()
 	}
 	v := decide(a, record.Begun{Attempts: p.unit.Passes}, l.w.random())
 	l.w.metrics.answered(l.plan.channel, a.endpoint, statusOf(a.err), v.Reason)
 	p.judge(it.part, status, a, v)
-	l.w.react(l.ctx, j, a, v.Reason)
+	return &tried{r, a, v.Reason}
 }
 
 // request is one call to LINE.
@@ -278,7 +296,8 @@ func (p *pass) refused(i int, a answer, v verdict) {
 	part := p.unit.Parts[i]
 	who, index := blamed(a.err)
 	if who == blamesMessage && p.lane.blamesAll(p.chunk.Template) {
-		p.lane.stopFor(v)
+		p.lane.stopFor(v) // and nobody has failed for it
+		return
 	}
 	if p.unit.Pushes || part.Recipients == 1 || who == blamesMessage {
 		p.decide(i, campaign.Failed, v)

@@ -18,6 +18,7 @@ import (
 // prepared is a campaign made ready to be sent, once for all lanes of a worker. It is safe for concurrent use.
 type prepared struct {
 	id        string
+	version   string // of what has the id
 	channel   string
 	plan      campaign.Plan
 	templates []*template.Bound
@@ -37,19 +38,23 @@ type prepared struct {
 // chunksKept is how many chunks a worker keeps of a campaign: its lanes work on neighbouring units of few of them.
 const chunksKept = 64
 
-// prepare makes a campaign ready, unless it is. Its plan never changes.
+// prepare makes a campaign ready, unless it is.
 func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, error) {
+	version, err := w.campaigns.Version(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	w.known.mu.Lock()
 	p := w.known.prepared[id]
 	w.known.mu.Unlock()
-	if p != nil {
+	if p != nil && p.version == version {
 		return p, nil
 	}
 	plan, err := w.campaigns.Plan(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	p = &prepared{id: id, channel: channel, plan: plan, chunks: map[int]*readChunk{}, errors: map[string]int{}}
+	p = &prepared{id: id, version: version, channel: channel, plan: plan, chunks: map[int]*readChunk{}, errors: map[string]int{}}
 	if p.options, err = lineapi.ReadyOptions(plan.NotificationDisabled, plan.CustomAggregationUnits); err != nil {
 		return nil, err
 	}
@@ -76,7 +81,7 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	if w.known.prepared == nil {
 		w.known.prepared = map[string]*prepared{}
 	}
-	if there := w.known.prepared[id]; there != nil {
+	if there := w.known.prepared[id]; there != nil && there.version == version {
 		return there, nil
 	}
 	w.known.prepared[id] = p

@@ -128,6 +128,7 @@ func (v *intakeView) show(now time.Time, t campaign.Totals) {
 	fmt.Fprintln(v.w, text)
 }
 
+// end takes the bar away.
 func (v *intakeView) end() {
 	if v.bar != nil {
 		_ = v.bar.Clear()
@@ -141,13 +142,14 @@ const maxRejectedShown = 10
 type rejects struct {
 	a      *app
 	source string // the audience's name
+	view   *intakeView
 	file   *os.File
 	csv    *csv.Writer
 	n      int
 }
 
-func (a *app) newRejects(source, path string) (*rejects, error) {
-	r := &rejects{a: a, source: source}
+func (a *app) newRejects(source, path string, view *intakeView) (*rejects, error) {
+	r := &rejects{a: a, source: source, view: view}
 	if path == "" {
 		return r, nil
 	}
@@ -164,6 +166,7 @@ func (r *rejects) add(e campaign.RowError) {
 		_ = r.csv.Write([]string{strconv.Itoa(e.Line), e.Reason}) // end tells of an error
 	}
 	if r.n <= maxRejectedShown {
+		r.view.end() // it comes back below
 		fmt.Fprintf(r.a.stderr, "%s:%d: %s\n", r.source, e.Line, e.Reason)
 	}
 }

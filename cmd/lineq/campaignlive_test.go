@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -141,4 +142,27 @@ func TestCampaignWebhook(t *testing.T) {
 	defer hook.Close()
 	c.ok(sends(t, audienceOf(2), texts(1), "--watch", "--webhook", hook.URL)...)
 	assert.Equal(t, http.MethodPost, (<-told).Method)
+}
+
+// TestCampaignRetryUnknown cancels a campaign while nobody can know what LINE has.
+func TestCampaignRetryUnknown(t *testing.T) {
+	c, l := withLocal(t)
+	require.NoError(t, l.sim.SetFaults([]linesim.Fault{{Kind: linesim.FaultAcceptCut, Operation: "multicast", Share: 1}}))
+	c.ok(sends(t, audienceOf(5), texts(1), "--id", "cut")...)
+	require.Eventually(t, func() bool { return l.sim.Ledger().Count(demoUser(0)) == 1 }, 30*time.Second, 5*time.Millisecond)
+	c.ok("campaign", "cancel", "cut")
+	require.Eventually(t, func() bool {
+		return document[campaign.Summary](t, c.ok("campaign", "show", "cut", "--json")).Unknown == 5
+	}, time.Minute, 50*time.Millisecond)
+	require.NoError(t, l.sim.SetFaults(nil))
+
+	o := c.run("campaign", "retry", "cut")
+	assert.Equal(t, 1, o.code)
+	assert.Contains(t, o.stderr, "lineq: campaign cut: nobody has failed, 5 are unknown, 0 pending\n  hint: LINE may have sent it")
+	assert.Contains(t, c.ok("campaign", "failures", "cut"), demoUser(4)+"  unknown  ")
+	o = c.run("campaign", "retry", "cut", "--unknown", "--watch")
+	assert.Zero(t, o.code, o.stderr)
+	assert.Contains(t, o.stderr, "warning: LINE may have sent it to 5 recipients before, and may send it to them a second time now\n")
+	assert.Contains(t, o.stdout, "id          cut-retry-1\n")
+	assert.Equal(t, 2, l.sim.Ledger().Count(demoUser(0)))
 }

@@ -50,11 +50,11 @@ func TestCampaignBadInput(t *testing.T) {
 		},
 		"placeholder without a column": {
 			message(`{"type":"text","text":"{{nmae}} ` + secretText + `"}`),
-			2, "there is no column for {{nmae}} (is name meant?): there are name", "{{name|you}}",
+			2, "people.csv: there is no column for {{nmae}} (is name meant?): there are name", "{{name|you}}",
 		},
 		"too long a text": {
 			message(`{"type":"text","text":"` + strings.Repeat("x", 5001) + `"}`),
-			2, "messages[0].text Length must be between 0 and 5000", "developers.line.biz",
+			2, "offer.json: refused before sending: messages[0].text Length must be between 0 and 5000", "developers.line.biz",
 		},
 		"second message without a name": {
 			append(send, "--message", "en="+valid), 2, "give each of several a name", "--help",

@@ -98,12 +98,12 @@ func (c campaignSend) Run(ctx context.Context, a *app) error {
 		}
 		return a.printTickets(c.JSON, tickets)
 	}
-	rejected, err := a.newRejects(source, c.Rejected)
+	view := a.newIntakeView(time.Now(), &from.n, size)
+	rejected, err := a.newRejects(source, c.Rejected, view)
 	if err != nil {
 		return err
 	}
 	wanted.Rejected = rejected.add
-	view := a.newIntakeView(time.Now(), &from.n, size)
 	wanted.Progress = func(t campaign.Totals) { view.show(time.Now(), t) }
 	report, err := q.Campaign(ctx, wanted, producer.Channel(c.Channel))
 	view.end()
@@ -202,16 +202,26 @@ func (c campaignSend) templates(a *app) ([]campaign.Template, error) {
 		if err != nil {
 			return nil, err
 		}
-		messages, err := lineapi.ParseMessages(data)
-		if err == nil {
-			_, err = template.Parse(messages)
-		}
+		messages, err := parseTemplate(data)
 		if err != nil {
 			return nil, misuse(fmt.Errorf("%s: %w", fileName(path), err))
 		}
 		all = append(all, campaign.Template{Name: name, Messages: messages})
 	}
 	return all, nil
+}
+
+// parseTemplate reads messages, and checks them as far as that is possible without the values of a recipient.
+func parseTemplate(data []byte) ([]lineapi.Message, error) {
+	messages, err := lineapi.ParseMessages(data)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := template.Parse(messages)
+	if err == nil && len(parsed.Placeholders()) == 0 {
+		err = lineapi.CheckMessages(messages)
+	}
+	return messages, err
 }
 
 // tell says what may keep the campaign waiting; it refuses a channel that nobody serves.
@@ -240,6 +250,7 @@ func (c campaignSend) failed(ctx context.Context, err error) error {
 	var wrong *template.Error
 	var bad *campaign.RowError
 	var unreadable *audienceError
+	var stopped *producer.CampaignError
 	switch {
 	case ctx.Err() != nil:
 		return marked{errors.New("interrupted: nothing of the campaign is sent"), errInterrupted}
@@ -248,6 +259,9 @@ func (c campaignSend) failed(ctx context.Context, err error) error {
 	case errors.As(err, &bad):
 		return misuse(&badRowError{fileName(c.Audience), bad})
 	case errors.As(err, &wrong):
+		if errors.As(err, &stopped) {
+			err = stopped.Err // how far it came doesn't matter
+		}
 		return misuse(fmt.Errorf("%s: %w", fileName(c.Audience), err))
 	}
 	return err

@@ -18,7 +18,7 @@
 --   rate tat      recipients a second, and when the next may go, µs
 --   allow taken   how many recipients may be sent to, and how many were or are just being
 --   keep keepcounts   retention, ms
---   told          1 when its end stands in the delivery log
+--   told telluntil   that its end stands in the delivery log, and until when nobody else needs to see to it
 --
 -- chunks, a hash by number: see package chunk. odd, a hash by the number of a chunk that isn't as the others: "<size> <mode>".
 -- errors, a hash of numbers by text, see intern.lua.

@@ -33,7 +33,7 @@ if ARGV[1] == 'resume' then
   local c = redis.call('HMGET', KEYS[1], 'sent', 'failed', 'unknown')
   local bad = tonumber(c[2] or 0) + tonumber(c[3] or 0)
   redis.call('HSET', KEYS[1], 'basedone', whole(tonumber(c[1] or 0) + bad), 'basebad', whole(bad))
-  redis.call('HDEL', KEYS[1], 'reason', 'note', 'pfuntil')
+  redis.call('HDEL', KEYS[1], 'reason', 'note', 'pfuntil', 'rest')
   if not v[2] or reason == 'quota' then -- LINE is asked again before it goes on
     redis.call('HSET', KEYS[1], 'state', 'ready')
     redis.call('HDEL', KEYS[1], 'allow', 'taken')

@@ -50,6 +50,8 @@ const (
 	stalled = 30 * time.Second
 	// preflightTime is how long a preflight may take before another one is begun.
 	preflightTime = time.Minute
+	// tellTime is how long the telling of its end may take before another worker does it.
+	tellTime = 10 * time.Second
 )
 
 // Look is how a campaign stands, and what it needs.
@@ -61,9 +63,14 @@ type Look struct {
 }
 
 // Look says how a campaign stands and what it needs. Of many workers one is told, and nobody else for a while: if it dies
-// over it, another is told then.
-func (s *Store) Look(ctx context.Context, id string) (Look, error) {
-	v, err := lookScript.Run(ctx, s.rdb, keysOf(id).all(), stalled.Milliseconds(), preflightTime.Milliseconds()).StringSlice()
+// over it, another is told then. Who can't do anything about it, with act false, is told only how it stands.
+func (s *Store) Look(ctx context.Context, id string, act bool) (Look, error) {
+	acts := "0"
+	if act {
+		acts = "1"
+	}
+	v, err := lookScript.Run(ctx, s.rdb, keysOf(id).all(), stalled.Milliseconds(), preflightTime.Milliseconds(),
+		tellTime.Milliseconds(), acts).StringSlice()
 	if err != nil {
 		return Look{}, fmt.Errorf("campaign %s: %w", id, err)
 	}

@@ -96,7 +96,7 @@ func newModel(t *rapid.T, mini *miniredis.Miniredis, store *campaign.Store) *mod
 
 // look is what a worker does once a second.
 func (m *model) look() {
-	l, err := m.store.Look(m.Context(), id)
+	l, err := m.store.Look(m.Context(), id, true)
 	require.NoError(m, err)
 	switch l.Need {
 	case campaign.NeedsLanes:

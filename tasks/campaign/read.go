@@ -47,6 +47,18 @@ func (s *Store) Plan(ctx context.Context, id string) (Plan, error) {
 	return p, nil
 }
 
+// Version changes when another campaign has taken the id. It fails with ErrNotFound.
+func (s *Store) Version(ctx context.Context, id string) (string, error) {
+	v, err := s.rdb.HGet(ctx, keysOf(id).state, "token").Result()
+	if errors.Is(err, redis.Nil) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("campaign %s: %w", id, err)
+	}
+	return v, nil
+}
+
 // Chunk reads one packed chunk, or fails with ErrNotFound.
 func (s *Store) Chunk(ctx context.Context, id string, n int) ([]byte, error) {
 	b, err := s.rdb.HGet(ctx, keysOf(id).chunks, strconv.Itoa(n)).Bytes()

@@ -1,8 +1,9 @@
 // Package chaos proves with real processes that everybody receives what they were sent exactly once, whatever breaks.
 //
-// While sends flow through two channels, workers are killed with -9, frozen and restarted, Redis is killed, frozen and
-// restarted, connections are cut, and the simulated LINE refuses, swallows or delays 15 % of the requests. At the end its
-// ledger, which shares nothing with the worker, is compared with lineq's own results, recipient by recipient.
+// While sends and campaigns flow through two channels, workers are killed with -9, frozen and restarted, Redis is
+// killed, frozen and restarted, connections are cut, intakes break off, operators pause, resume and cancel, and the
+// simulated LINE refuses, swallows or delays 15 % of the requests. At the end its ledger, which shares nothing with the
+// worker, is compared with lineq's own results, recipient by recipient.
 //
 //	go test ./cmd/lineq/chaos                            the short form
 //	go test ./cmd/lineq/chaos -chaos.full                the full form, which is make chaos
@@ -29,6 +30,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/tasks/campaign"
 )
 
 var (
@@ -43,6 +45,8 @@ type form struct {
 	pushes, multicasts, refused             int
 	replies, links, broadcasts, narrowcasts int
 	operated                                int
+	mailings                                []mailingForm
+	small                                   int // campaigns of up to a few hundred recipients
 	workers                                 int
 	deck                                    deck
 	window                                  time.Duration // over which everything is enqueued
@@ -52,6 +56,13 @@ type form struct {
 var short = form{
 	name: "short", pushes: 6000, multicasts: 300, refused: 30, replies: 150, links: 100, broadcasts: 4, narrowcasts: 4,
 	operated: 100, workers: 3,
+	mailings: []mailingForm{
+		{mode: campaign.Multicast, recipients: 10_000}, {mode: campaign.Multicast, recipients: 500, rate: 20},
+		{mode: campaign.Push, recipients: 2000}, {mode: campaign.Push, recipients: 600, rate: 40},
+		{mode: campaign.Multicast, recipients: 5000, cancelled: true},
+		{mode: campaign.Push, recipients: 1000, cancelled: true},
+	},
+	small: 5,
 	deck: deck{
 		workers: map[event]int{killWorker: 3, freezeWorker: 1, rollWorkers: 1, cutWorker: 2},
 		redis:   map[event]int{killRedis: 1, freezeRedis: 1, cutAll: 1},
@@ -62,6 +73,13 @@ var short = form{
 var full = form{
 	name: "full", pushes: 94_000, multicasts: 7000, refused: 300, replies: 2000, links: 1500, broadcasts: 10,
 	narrowcasts: 20, operated: 1000, workers: 4,
+	mailings: []mailingForm{
+		{mode: campaign.Multicast, recipients: 50_000}, {mode: campaign.Multicast, recipients: 4000, rate: 40},
+		{mode: campaign.Push, recipients: 20_000}, {mode: campaign.Push, recipients: 6000, rate: 60},
+		{mode: campaign.Multicast, recipients: 20_000, cancelled: true},
+		{mode: campaign.Push, recipients: 5000, cancelled: true},
+	},
+	small: 12,
 	deck: deck{
 		workers: map[event]int{killWorker: 12, killAll: 2, freezeWorker: 5, rollWorkers: 2, cutWorker: 6},
 		redis:   map[event]int{killRedis: 4, restartRedis: 2, freezeRedis: 3, cutAll: 4},
@@ -124,14 +142,20 @@ func TestChaos(t *testing.T) {
 	followers.Go(func() { r.progress(following) })
 	var flow sync.WaitGroup
 	flow.Go(func() { r.app.send(ctx) })
+	flow.Go(func() { r.app.mail(ctx) })
 	flow.Go(func() { r.misfortune(ctx, r.random(2), r.random(3)) })
 	flow.Wait()
 	r.background.Wait()
-	r.note("all is enqueued, %d are undecided", r.journal.undecided())
+	r.note("all is enqueued, the campaigns have ended, %d sends are undecided", r.journal.undecided())
 	r.settled(ctx)
 	r.note("settled, %d are undecided", r.journal.undecided())
 	if n := r.journal.undecided(); n > 0 {
 		r.violate("%d sends have no outcome after %s", n, r.form.deadline)
+	}
+	for _, m := range r.plan.mailings {
+		if !m.givenUp && !m.isDecided() {
+			r.violate("%s hasn't ended after %s: %+v", m.id, r.form.deadline, m.last)
+		}
 	}
 
 	// From here on the run's own time counts no more: what there is is judged.
@@ -154,12 +178,19 @@ func TestChaos(t *testing.T) {
 // judgeTime is enough to ask for everything once more.
 const judgeTime = 3 * time.Minute
 
-// nothingIsLeft looks for undecided tasks in the queues.
+// nothingIsLeft looks for undecided tasks in the queues, and for campaigns that workers would have to look after.
 func (r *run) nothingIsLeft(ctx context.Context) {
+	campaigns, err := campaign.New(r.recovery.rdb, campaign.Retention{}).Unended(ctx)
+	if err != nil || len(campaigns) > 0 {
+		r.violate("campaigns that haven't ended at the end: %v, %v", campaigns, err)
+	}
 	for task, err := range r.direct.Tasks(ctx, producer.Filter{}) {
 		if err != nil {
 			r.violate("the queues can't be read: %s", err)
 			return
+		}
+		if task.Kind == campaign.KindLane {
+			continue // its campaign has ended, and it would find that
 		}
 		r.violate("%s is %s in its queue at the end", task.ID, task.State)
 	}

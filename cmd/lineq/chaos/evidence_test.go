@@ -22,6 +22,8 @@ type evidence struct {
 	received map[string]int                // by recipient, broadcasts apart: those reach everybody
 	menus    map[string]string             // by user
 	results  map[string]tasks.Result       // by send
+	mailed   map[string]mailed             // by campaign
+	requests map[string]map[string]request // those that LINE accepted, by campaign and LINE's request ID
 	stats    linesim.Stats
 }
 
@@ -32,7 +34,7 @@ const lastNarrowcasts = 5 * time.Second
 func (r *run) gather(ctx context.Context) (*evidence, error) {
 	e := &evidence{
 		accepted: map[string][]linesim.Accepted{}, received: map[string]int{}, menus: map[string]string{},
-		results: map[string]tasks.Result{},
+		results: map[string]tasks.Result{}, mailed: map[string]mailed{}, requests: map[string]map[string]request{},
 	}
 	clock := map[string]string{"offset": lastNarrowcasts.String()}
 	if err := r.line.control(ctx, http.MethodPut, "/clock", clock, nil); err != nil {
@@ -45,6 +47,13 @@ func (r *run) gather(ctx context.Context) (*evidence, error) {
 		var message struct{ Text string }
 		_ = json.Unmarshal(a.Messages[0], &message) // LINE has checked it
 		id := strings.TrimPrefix(message.Text, r.plan.mark+" ")
+		if name, number, _ := strings.Cut(id, numbered); r.plan.mailed[name] != nil {
+			if e.requests[name] == nil {
+				e.requests[name] = map[string]request{}
+			}
+			e.requests[name][a.RequestID] = request{a.Channel, number}
+			return
+		}
 		a.Messages = nil
 		e.accepted[id] = append(e.accepted[id], a)
 	}); err != nil {
@@ -62,7 +71,7 @@ func (r *run) gather(ctx context.Context) (*evidence, error) {
 	if err := r.line.control(ctx, http.MethodGet, "/stats", nil, &e.stats); err != nil {
 		return nil, err
 	}
-	return e, r.gatherEach(ctx, e)
+	return e, errors.Join(r.gatherEach(ctx, e), r.gatherMailings(ctx, e))
 }
 
 // gatherEach asks for what has to be asked one by one: results, and the rich menus of users.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 )
 
@@ -42,6 +43,10 @@ func (j *journal) follow(ctx context.Context, channel string) {
 }
 
 func (j *journal) enter(l record.Line) {
+	if m := j.run.plan.mailed[l.ID]; m != nil && l.Kind == campaign.KindCampaign && l.Channel == m.channel.name {
+		j.end(m, l)
+		return
+	}
 	s := j.run.plan.byID[l.ID]
 	if s == nil || s.channel.name != l.Channel {
 		j.run.violate("the delivery log of %s has %s, which nobody enqueued", l.Channel, l.ID)
@@ -65,6 +70,17 @@ func (j *journal) enter(l record.Line) {
 	}
 	s.logged.lines++
 	s.logged.outcome, s.logged.reason = l.Outcome, l.Reason
+}
+
+// end notes the end of a campaign.
+func (j *journal) end(m *mailing, l record.Line) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if m.logged.lines == 0 {
+		close(m.decided)
+	}
+	m.logged.lines++
+	m.logged.outcome, m.logged.reason = l.Outcome, l.Reason
 }
 
 // undecided is the number of sends that have no outcome yet, operated ones apart.

@@ -15,6 +15,7 @@ type verdict struct {
 	lost       int                              // of them, who didn't
 	duplicated int                              // who received more than they had to
 	replayed   int                              // sends that were accepted before their answer was heard
+	mailings   tally
 }
 
 // bounds is how often somebody may have received something.
@@ -25,7 +26,10 @@ type bounds struct {
 
 // judge compares what every send had to become with what both sides say became of it.
 func judge(p *plan, e *evidence) *verdict {
-	v := &verdict{outcomes: map[string]map[tasks.Outcome]int{}}
+	v := &verdict{
+		outcomes: map[string]map[tasks.Outcome]int{},
+		mailings: tally{states: map[string]int64{}, outcomes: map[string]int64{}},
+	}
 	due := map[string]bounds{}
 	for _, s := range p.sends {
 		result := e.results[s.id]
@@ -66,8 +70,15 @@ func judge(p *plan, e *evidence) *verdict {
 		}
 		v.violate(b.by, e, "%s received %d, and had to receive from %d to %d", user, n, b.least, b.most)
 	}
+	others := map[string]bool{}
+	for _, m := range p.mailings {
+		v.mailing(m, e)
+		for _, to := range m.to {
+			others[to] = true
+		}
+	}
 	for user, n := range e.received {
-		if _, known := due[user]; !known {
+		if _, known := due[user]; !known && !others[user] {
 			v.duplicated++
 			v.violations = append(v.violations, fmt.Sprintf("%s received %d, and nobody sent them anything", user, n))
 		}

@@ -95,26 +95,29 @@ type script struct {
 // plan is all that a run sends.
 type plan struct {
 	mark     string // begins every text
-	userMark string // begins every user ID
+	userMark string // is in every user, group and room ID
 	sends    []*send
 	byID     map[string]*send
 	bulk     map[*channel][]*send // in the order of enqueueing
 	single   map[*channel][]*send
 	unknown  []string // users whom LINE doesn't have
+	mailings []*mailing
+	mailed   map[string]*mailing // by ID
 }
 
 // newPlan draws the sends of a form. Everybody receives at most one message under one name: recipients are disjoint.
 func newPlan(f form, channels []*channel, random *rand.Rand) *plan {
 	salt := random.Uint64()
 	p := &plan{
-		mark: fmt.Sprintf("told-%016x", random.Uint64()), userMark: fmt.Sprintf("U%016x", salt),
-		byID: map[string]*send{}, bulk: map[*channel][]*send{}, single: map[*channel][]*send{},
+		mark: fmt.Sprintf("told-%016x", random.Uint64()), userMark: fmt.Sprintf("%016x", salt),
+		byID: map[string]*send{}, mailed: map[string]*mailing{}, bulk: map[*channel][]*send{}, single: map[*channel][]*send{},
 	}
 	users := 0
-	user := func() string {
+	recipient := func(prefix byte) string {
 		users++
-		return fmt.Sprintf("%s%016x", p.userMark, users)
+		return fmt.Sprintf("%c%s%016x", prefix, p.userMark, users)
 	}
+	user := func() string { return recipient('U') }
 	add := func(c *channel, k tasks.Kind, r role, to ...string) *send {
 		id := fmt.Sprintf("%s-%d", k, len(p.sends))
 		s := &send{
@@ -174,6 +177,9 @@ func newPlan(f form, channels []*channel, random *rand.Rand) *plan {
 		random.Shuffle(len(bulk), func(i, j int) { bulk[i], bulk[j] = bulk[j], bulk[i] })
 		random.Shuffle(len(single), func(i, j int) { single[i], single[j] = single[j], single[i] })
 		p.bulk[c], p.single[c] = bulk, single
+	}
+	for _, c := range channels {
+		p.addMailings(f, c, random, recipient)
 	}
 	return p
 }

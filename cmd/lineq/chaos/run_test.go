@@ -39,6 +39,7 @@ type run struct {
 
 	counts struct {
 		kills, freezes, terms, redisRestarts, redisFreezes, cuts, repeats, operations atomic.Int64
+		intakes, pauses, resumes, cancels, looks                                      atomic.Int64
 	}
 	background sync.WaitGroup // events that go on beside others
 
@@ -243,6 +244,10 @@ func (r *run) progress(ctx context.Context) {
 
 // settled waits until everything has an outcome, or the run's time is over.
 func (r *run) settled(ctx context.Context) {
+	for _, m := range r.plan.mailings {
+		for !m.givenUp && !m.isDecided() && pause(ctx, followPause) {
+		}
+	}
 	for r.journal.undecided() > 0 {
 		if !pause(ctx, followPause) {
 			return

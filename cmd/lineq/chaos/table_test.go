@@ -77,6 +77,16 @@ func (r *run) table(v *verdict, e *evidence, took time.Duration) string {
 	row("cancelled", "%s", with(tasks.OutcomeCancelled))
 	row("lost", "%d", v.lost)
 	row("duplicated", "%d", v.duplicated)
+	t := v.mailings
+	row("campaigns", "%d: %s", len(r.plan.mailings), list(t.states))
+	row("… their recipients", "%d: %s", t.recipients, list(t.outcomes))
+	row("… their requests", "%d, %d recipients replayed", t.requests, t.replayed)
+	row("… paused, resumed, cancelled", "%d, %d, %d times", r.counts.pauses.Load(), r.counts.resumes.Load(),
+		r.counts.cancels.Load())
+	row("… intakes repeated", "%d times", r.counts.intakes.Load())
+	row("… looked at", "%d times", r.counts.looks.Load())
+	row("… lost", "%d", t.lost)
+	row("… duplicated", "%d", t.duplicated)
 	n, longest := r.recovery.longest(false)
 	row("longest recovery", "%s, of %d tasks of dead workers", longest, n)
 	n, longest = r.recovery.longest(true)

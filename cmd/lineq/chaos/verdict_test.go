@@ -21,7 +21,7 @@ func truth() (*plan, *evidence) {
 	}, []*channel{c}, rand.New(rand.NewPCG(1, 1)))
 	e := &evidence{
 		accepted: map[string][]linesim.Accepted{}, received: map[string]int{}, menus: map[string]string{},
-		results: map[string]tasks.Result{},
+		results: map[string]tasks.Result{}, mailed: map[string]mailed{}, requests: map[string]map[string]request{},
 	}
 	for i, s := range p.sends {
 		r := tasks.Result{State: tasks.StateDone, Outcome: tasks.OutcomeSent, RequestID: fmt.Sprint(i)}
