@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/lineq/lineq/producer/gateway/manage"
 )
 
 // configFile is what the file of --config says.
@@ -46,9 +48,9 @@ type channelConfig struct {
 
 // apiKeyConfig is a key for the management API of lineq serve. The file holds its hash only.
 type apiKeyConfig struct {
-	Name   string   `yaml:"name"`
-	SHA256 string   `yaml:"sha256"`
-	Scopes []string `yaml:"scopes"`
+	Name   string         `yaml:"name"`
+	SHA256 string         `yaml:"sha256"`
+	Scopes []manage.Scope `yaml:"scopes"`
 }
 
 // readConfig reads a file whose top-level keys are the names of flags, channels and api_keys. Its errors give line and column, but

@@ -40,12 +40,13 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 		}
 		fmt.Fprintf(a.stderr, `Redis           %s (%s)
 gateway         %s (LINE's API, for an SDK with the token %s)
+management API  %s/lineq/v1/openapi.yaml (key %s)
 simulated LINE  %s (sends reach nobody)
 control         %s/_sim/ledger
 worker          channel default
 
 Try, in another terminal:
-`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.lineURL, l.gatewayURL)
+`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL)
 		if c.Redis == "" {
 			fmt.Fprintf(a.stderr, "  export REDIS_URL=%s\n", l.redisURL)
 		} else {

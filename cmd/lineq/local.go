@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -16,7 +17,9 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
+	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/worker"
 )
 
@@ -72,7 +75,7 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	if err != nil {
 		return err
 	}
-	serveGateway, err := l.gateway(token)
+	serveGateway, err := l.gateway(token, client)
 	if err != nil {
 		return err
 	}
@@ -120,8 +123,13 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	return err
 }
 
+// localKey is the API key of a gateway that anybody on this machine may use.
+const localKey = "lineq-dev"
+
 // gateway prepares one for the channel default, which has the simulator's control handler beside it.
-func (l *local) gateway(token lineapi.TokenSource) (serve func(context.Context) error, err error) {
+func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
+	serve func(context.Context) error, err error,
+) {
 	if l.gatewayAddr == "" {
 		return func(context.Context) error { return nil }, nil
 	}
@@ -129,12 +137,29 @@ func (l *local) gateway(token lineapi.TokenSource) (serve func(context.Context) 
 	if err != nil {
 		return nil, err
 	}
+	limiter, err := limit.New(limit.Config{Redis: l.rdb})
+	if err != nil {
+		return nil, err
+	}
+	management, err := manage.New(manage.Config{
+		Redis: l.rdb, Producer: q, Log: l.log,
+		Clients: map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))},
+		Keys: []manage.Key{{
+			Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
+			Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
 	g, err := gateway.New(gateway.Config{
-		Redis: l.rdb, Producer: q, Origin: l.lineURL, DataOrigin: l.lineURL, Log: l.log,
+		Redis: l.rdb, Producer: q, Limiter: limiter, Origin: l.lineURL, DataOrigin: l.lineURL, Log: l.log,
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
 		},
-		Beside: map[string]http.Handler{controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler())},
+		Beside: map[string]http.Handler{
+			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()), "/lineq": management,
+		},
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"maps"
+	"net/http"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -15,7 +16,8 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
-	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/producer/gateway/manage"
+	"github.com/lineq/lineq/tasks/limit"
 )
 
 // serveCommand is lineq serve.
@@ -55,6 +57,16 @@ callers alone, which a channel with channel_id and secret needs:
 
 For the channel default of LINE_CHANNEL_ID and LINE_CHANNEL_SECRET it is LINEQ_GATEWAY_TOKEN.
 
+Below /lineq/v1 is an API for what LINE's API doesn't have: tasks, campaigns, channels, the delivery log. It is described
+at /lineq/v1/openapi.yaml. Its callers have keys, of which the file of --config holds hashes (printf %s KEY | sha256sum):
+
+    api_keys:
+      - name: dashboard
+        sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+        scopes: [read]                  # send: campaigns; operate: cancel, pause, hold
+
+/healthz and /readyz are open to everybody; /metrics needs a key that may read, and --metrics-addr shows it elsewhere.
+
 ` + limitsHelp
 }
 
@@ -92,17 +104,31 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop()
-	q, err := producer.New(producer.Config{Redis: rdb, Gather: true, Retention: record.Retention{}})
+	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	if err != nil {
 		return err
+	}
+	limiter, err := limit.New(limit.Config{Redis: rdb, Limits: limits})
+	if err != nil {
+		return err
+	}
+	for name, client := range clients {
+		clients[name] = client.Paced(limiter.Before(name))
+	}
+	management, err := manage.New(manage.Config{
+		Redis: rdb, Producer: q, Clients: clients, Keys: a.apiKeys(), Metrics: registry, Log: log,
+	})
+	if err != nil {
+		return misuse(marked{err, errAPIKeys})
 	}
 	api, data, err := c.origins()
 	if err != nil {
 		return err
 	}
 	g, err := gateway.New(gateway.Config{
-		Redis: rdb, Producer: q, Channels: channels, Limits: limits, Origin: api, DataOrigin: data,
+		Redis: rdb, Producer: q, Channels: channels, Limiter: limiter, Origin: api, DataOrigin: data,
 		PathPrefix: c.PathPrefix, Metrics: registry, Log: log,
+		Beside: map[string]http.Handler{"/lineq": management, "/metrics": management},
 	})
 	if err != nil {
 		return misuse(err)
@@ -123,6 +149,17 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		zap.Strings("channels", slices.Sorted(maps.Keys(channels))), zap.String("redis", redisName(c.Redis)),
 		zap.String("line", line))
 	return g.Serve(ctx, l, c.Grace)
+}
+
+// apiKeys are those of the file of --config.
+func (a *app) apiKeys() []manage.Key {
+	var keys []manage.Key
+	if a.config != nil {
+		for _, k := range a.config.apiKeys {
+			keys = append(keys, manage.Key{Name: k.Name, SHA256: k.SHA256, Scopes: k.Scopes})
+		}
+	}
+	return keys
 }
 
 // certificates is what TLS needs; nil: it isn't spoken.

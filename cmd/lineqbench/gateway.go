@@ -26,6 +26,7 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 )
 
 const (
@@ -157,8 +158,12 @@ func (c child) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	limiter, err := limit.New(limit.Config{Redis: rdb})
+	if err != nil {
+		return err
+	}
 	g, err := gateway.New(gateway.Config{
-		Redis: rdb, Producer: q,
+		Redis: rdb, Producer: q, Limiter: limiter,
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{gatewayToken}, Token: lineapi.StaticToken(gatewayToken)},
 		},

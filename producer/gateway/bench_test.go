@@ -12,6 +12,7 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
@@ -20,7 +21,9 @@ func BenchmarkPush(b *testing.B) {
 	rdb := redistest.Start(b, "--appendonly", "no").Client(b)
 	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	require.NoError(b, err)
-	g, err := gateway.New(gateway.Config{Redis: rdb, Producer: q, Channels: map[string]gateway.Channel{
+	limiter, err := limit.New(limit.Config{Redis: rdb})
+	require.NoError(b, err)
+	g, err := gateway.New(gateway.Config{Redis: rdb, Producer: q, Limiter: limiter, Channels: map[string]gateway.Channel{
 		tasks.DefaultChannel: {CallerTokens: []string{"token"}, Token: lineapi.StaticToken("token")},
 	}})
 	require.NoError(b, err)

@@ -52,8 +52,8 @@ type Config struct {
 	Producer *producer.Client
 	// Channels are those that callers can call for, by name.
 	Channels map[string]Channel
-	// Limits are the workers'; what is passed through keeps to them, too.
-	Limits limit.Limits
+	// Limiter keeps the workers' limits, also for what is passed through.
+	Limiter *limit.Limiter
 	// Origin and DataOrigin are where LINE is; empty: LINE's own.
 	Origin, DataOrigin string
 	// PathPrefix is one below which everything is served as well, such as /line; it may be empty.
@@ -97,6 +97,8 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("gateway: Config.Redis is missing")
 	case cfg.Producer == nil:
 		return nil, errors.New("gateway: Config.Producer is missing")
+	case cfg.Limiter == nil:
+		return nil, errors.New("gateway: Config.Limiter is missing")
 	case len(cfg.Channels) == 0:
 		return nil, errors.New("gateway: Config.Channels is empty")
 	}
@@ -105,8 +107,9 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("gateway: Config.PathPrefix must start with one slash")
 	}
 	g := &Gateway{
-		redis: cfg.Redis, q: cfg.Producer, door: &door{}, prefix: prefix, beside: cfg.Beside, pressure: newPressure(),
-		log: cmp.Or(cfg.Log, zap.NewNop()), closing: make(chan struct{}),
+		redis: cfg.Redis, q: cfg.Producer, door: &door{}, limiter: cfg.Limiter, prefix: prefix, beside: cfg.Beside,
+		pressure: newPressure(),
+		log:      cmp.Or(cfg.Log, zap.NewNop()), closing: make(chan struct{}),
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Channels)) {
 		if err := tasks.CheckChannel(name); err != nil {
@@ -117,9 +120,6 @@ func New(cfg Config) (*Gateway, error) {
 		}
 	}
 	var err error
-	if g.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits}); err != nil {
-		return nil, err
-	}
 	if g.pass, err = newPassage(cfg.Origin, cfg.DataOrigin); err != nil {
 		return nil, err
 	}
@@ -130,16 +130,18 @@ func New(cfg Config) (*Gateway, error) {
 // ServeHTTP answers one request.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
+	prefix := ""
 	if rest, below := strings.CutPrefix(path, g.prefix); below && strings.HasPrefix(rest, "/") {
-		path = rest
+		path, prefix = rest, g.prefix
 	}
+	beside := g.beside[firstSegment(path)]
 	switch {
 	case path == "/healthz":
 		g.healthz(w)
 	case path == "/readyz":
 		g.readyz(w, r)
-	case g.beside[firstSegment(path)] != nil:
-		g.beside[firstSegment(path)].ServeHTTP(w, r)
+	case beside != nil:
+		http.StripPrefix(prefix, beside).ServeHTTP(w, r)
 	default:
 		g.line(w, r, path)
 	}

@@ -112,7 +112,10 @@ func TestStreamsBothWays(t *testing.T) {
 func TestPassesUnderLimits(t *testing.T) {
 	asked := 0
 	s := aLINE(t, func(w http.ResponseWriter, _ *http.Request) { asked++ }, func(c *gateway.Config) {
-		c.Limits = limit.Limits{Rates: map[string]endpoint.Limit{"testWebhookEndpoint": {Requests: 1, Per: time.Hour}}}
+		limits := limit.Limits{Rates: map[string]endpoint.Limit{"testWebhookEndpoint": {Requests: 1, Per: time.Hour}}}
+		var err error
+		c.Limiter, err = limit.New(limit.Config{Redis: c.Redis, Limits: limits})
+		require.NoError(t, err)
 	})
 	r := post("/v2/bot/channel/webhook/test", "{}")
 	require.Equal(t, http.StatusOK, s.ask(t, r).status)
@@ -170,12 +173,15 @@ func TestPathTricks(t *testing.T) {
 func TestConfig(t *testing.T) {
 	s := newStage(t)
 	source := lineapi.StaticToken("x")
-	good := gateway.Config{Redis: s.rdb, Producer: s.q, Channels: map[string]gateway.Channel{"a": {[]string{"x"}, source}}}
-	_, err := gateway.New(good)
+	limiter, err := limit.New(limit.Config{Redis: s.rdb})
+	require.NoError(t, err)
+	good := gateway.Config{Redis: s.rdb, Producer: s.q, Limiter: limiter, Channels: map[string]gateway.Channel{"a": {[]string{"x"}, source}}}
+	_, err = gateway.New(good)
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(*gateway.Config){
 		"Redis":      func(c *gateway.Config) { c.Redis = nil },
 		"Producer":   func(c *gateway.Config) { c.Producer = nil },
+		"Limiter":    func(c *gateway.Config) { c.Limiter = nil },
 		"Channels":   func(c *gateway.Config) { c.Channels = nil },
 		"channel":    func(c *gateway.Config) { c.Channels = map[string]gateway.Channel{"a b": {[]string{"x"}, source}} },
 		"Token":      func(c *gateway.Config) { c.Channels = map[string]gateway.Channel{"a": {[]string{"x"}, nil}} },

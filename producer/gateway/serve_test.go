@@ -26,6 +26,7 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
@@ -71,7 +72,9 @@ func withoutRedis(t *testing.T) *gateway.Gateway {
 	t.Cleanup(func() { _ = rdb.Close() })
 	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	require.NoError(t, err)
-	g, err := gateway.New(gateway.Config{Redis: rdb, Producer: q, Channels: map[string]gateway.Channel{
+	limiter, err := limit.New(limit.Config{Redis: rdb})
+	require.NoError(t, err)
+	g, err := gateway.New(gateway.Config{Redis: rdb, Producer: q, Limiter: limiter, Channels: map[string]gateway.Channel{
 		tasks.DefaultChannel: {CallerTokens: []string{token}, Token: lineapi.StaticToken(token)},
 	}})
 	require.NoError(t, err)

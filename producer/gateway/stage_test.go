@@ -61,9 +61,11 @@ func stageOn(t testing.TB, rdb redis.UniversalClient, settings ...setting) *stag
 	t.Cleanup(line.Close)
 	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	require.NoError(t, err)
+	limiter, err := limit.New(limit.Config{Redis: rdb, Limits: limit.Limits{Off: true}})
+	require.NoError(t, err)
 	core, logged := observer.New(zap.DebugLevel)
 	cfg := gateway.Config{
-		Redis: rdb, Producer: q, Origin: line.URL, DataOrigin: line.URL, Log: zap.New(core), Limits: limit.Limits{Off: true},
+		Redis: rdb, Producer: q, Origin: line.URL, DataOrigin: line.URL, Log: zap.New(core), Limiter: limiter,
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{token}, Token: lineapi.StaticToken(token)},
 			"shop":               {CallerTokens: []string{"for-callers-alone"}, Token: lineapi.StaticToken(token)},

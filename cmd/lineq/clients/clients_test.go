@@ -29,6 +29,7 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/redistest"
 	"github.com/lineq/lineq/worker"
 )
@@ -131,8 +132,10 @@ func (s *side) throughGateway(t *testing.T) *producer.Client {
 
 	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
 	require.NoError(t, err)
+	limiter, err := limit.New(limit.Config{Redis: rdb})
+	require.NoError(t, err)
 	g, err := gateway.New(gateway.Config{
-		Redis: rdb, Producer: q, Origin: s.origin, DataOrigin: s.origin, PathPrefix: "/line",
+		Redis: rdb, Producer: q, Limiter: limiter, Origin: s.origin, DataOrigin: s.origin, PathPrefix: "/line",
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
 		},
