@@ -2,6 +2,9 @@ package producer
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -23,7 +26,8 @@ type parcel struct {
 	there  chan struct{} // closed when the answer is there
 }
 
-// send returns when the answer is in the parcel. It fails when ctx ends before that; the parcel may arrive all the same.
+// send returns when the answer is in the parcel. It fails when ctx ends before that: with errNotStarted where the parcel
+// stays behind, else it may arrive all the same.
 func (g *gather) send(ctx context.Context, p *parcel) error {
 	g.mu.Lock()
 	g.waiting = append(g.waiting, p)
@@ -36,6 +40,12 @@ func (g *gather) send(ctx context.Context, p *parcel) error {
 	case <-p.there:
 		return nil
 	case <-ctx.Done():
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if i := slices.Index(g.waiting, p); i >= 0 {
+			g.waiting = slices.Delete(slices.Clone(g.waiting), i, i+1) // a load may be a part of the old one
+			return fmt.Errorf("%w: %w", errNotStarted, ctx.Err())
+		}
 		return ctx.Err()
 	}
 }
@@ -74,7 +84,7 @@ func (c *Client) together(ctx context.Context, item Item) (Ticket, error) {
 	}
 	p := &parcel{entry: e, ticket: ticket, there: make(chan struct{})}
 	if err := c.gather.send(ctx, p); err != nil {
-		return ticket, &EnqueueError{ID: ticket.ID, MayBeStored: true, Err: err}
+		return ticket, &EnqueueError{ID: ticket.ID, MayBeStored: !errors.Is(err, errNotStarted), Err: err}
 	}
 	return p.ticket, p.err
 }

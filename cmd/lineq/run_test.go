@@ -73,10 +73,10 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"campaign", "channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "simulate", "task", "version",
+			"campaign", "channel", "chat", "completion", "demo", "dev", "log", "quota", "richmenu", "send", "serve", "simulate", "task", "version",
 			"worker",
 		},
-		"s":                        {"send", "simulate"},
+		"s":                        {"send", "serve", "simulate"},
 		"send ":                    {"broadcast", "multicast", "narrowcast", "push", "reply"},
 		"send push --me":           {"--message"},
 		"send push --message ":     nil,

@@ -83,10 +83,13 @@ func truth(text string) (value, ok bool) {
 	return false, false
 }
 
-// enqueue stores a task, and answers as LINE does where it takes a request. Once it is on its way the task is stored,
-// whether or not its caller waits for that.
+// storeTime is how long Redis may take for a task.
+const storeTime = 5 * time.Second
+
+// enqueue stores a task, and answers as LINE does where it takes a request. A caller that doesn't wait changes nothing.
 func (c *call) enqueue(t tasks.Task, o options) answer {
-	ctx := context.WithoutCancel(c.r.Context())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), storeTime)
+	defer cancel()
 	if o.retryKey != "" && c.target.Operation == endpoint.Multicast.Operation {
 		// The same key may stand for a campaign, which has its ID from it, too.
 		if refusal, ok := c.noCampaign(ctx, o.id); !ok {
