@@ -57,32 +57,33 @@ func measureGateway(ctx context.Context, b *bench) error {
 	}
 	defer rdb.stop()
 	for _, n := range connections {
-		rates := map[string][]float64{}
-		latencies := map[string][]float64{}
+		all := map[string]*asked{"handler": {}, "gateway": {}}
 		for round := range b.rounds {
 			for _, as := range []string{"handler", "gateway"} {
 				if err := rdb.FlushAll(ctx).Err(); err != nil {
 					return err
 				}
-				rate, p99, err := ask(ctx, child{As: as, Redis: rdb.addr}, n)
-				if err != nil {
+				if err := all[as].round(ctx, child{As: as, Redis: rdb.addr}, rdb, n); err != nil {
 					return fmt.Errorf("%s: %w", as, err)
 				}
-				rates[as], latencies[as] = append(rates[as], rate), append(latencies[as], p99)
-				b.say("   %d/%d %s, %d connections: %.0f/s", round+1, b.rounds, as, n, rate)
+				b.say("   %d/%d %s, %d connections: %.0f/s", round+1, b.rounds, as, n, all[as].rates[round])
 			}
 		}
 		for _, as := range []string{"handler", "gateway"} {
+			x := all[as]
 			r := row{
 				Part: "n" + strconv.Itoa(n), What: "gateway, pushes accepted, " + strconv.Itoa(n) + " connections",
-				Value: median(rates[as]), Unit: "requests/s", Least: slices.Min(rates[as]), Most: slices.Max(rates[as]),
-				Notes: []string{fmt.Sprintf("p99 %.1f ms", median(latencies[as]))},
+				Value: median(x.rates), Unit: "requests/s", Least: slices.Min(x.rates), Most: slices.Max(x.rates),
+				Notes: []string{
+					fmt.Sprintf("p99 %.1f ms", median(x.p99)),
+					fmt.Sprintf("processor: server %.0f µs, Redis %.0f µs", median(x.cpu), median(x.redisCPU)),
+				},
 			}
 			if as == "handler" {
 				r.Part += "h"
 				r.What = "bare handler, one asynq Enqueue, " + strconv.Itoa(n) + " connections"
 			} else {
-				r.Ratios = []ratio{{r.Part + "h", median(rates["gateway"]) / median(rates["handler"])}}
+				r.Ratios = []ratio{{r.Part + "h", median(x.rates) / median(all["handler"].rates)}}
 			}
 			b.rows = append(b.rows, r)
 		}
@@ -90,37 +91,57 @@ func measureGateway(ctx context.Context, b *bench) error {
 	return nil
 }
 
-// ask runs wrk against one of the two, and returns the requests that were accepted per second, and the 99th percentile of
-// their latency in milliseconds.
-func ask(ctx context.Context, c child, connections int) (rate, p99 float64, err error) {
+// asked is what wrk has found out about one of the two, of each round.
+type asked struct {
+	rates, p99    []float64 // requests a second that were accepted, and their latency in milliseconds
+	cpu, redisCPU []float64 // processor time in µs for each
+}
+
+// round runs wrk once.
+func (a *asked) round(ctx context.Context, c child, rdb *redisServer, connections int) (err error) {
 	p, err := c.start()
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
+	n := 0.0
 	defer func() {
-		if _, stopped := p.stop(); err == nil {
+		used, stopped := p.stop()
+		if err == nil {
 			err = stopped
 		}
+		a.cpu = append(a.cpu, used.Seconds()*1e6/max(n, 1))
 	}()
 	addr, err := bufio.NewReader(p.stdout).ReadString('\n')
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	dir, err := os.MkdirTemp("", "lineqbench")
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	script := filepath.Join(dir, "push.lua")
 	if err := os.WriteFile(script, []byte(wrkScript), 0o600); err != nil {
-		return 0, 0, err
+		return err
+	}
+	before, err := rdb.processorTime(ctx)
+	if err != nil {
+		return err
 	}
 	out, err := exec.CommandContext(ctx, "wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+strconv.Itoa(wrkSeconds)+"s",
 		"--latency", "-s", script, "http://"+strings.TrimSpace(addr)+"/v2/bot/message/push").Output()
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	return readWRK(out)
+	after, err := rdb.processorTime(ctx)
+	if err != nil {
+		return err
+	}
+	rate, p99, err := readWRK(out)
+	n = rate * wrkSeconds
+	a.rates, a.p99 = append(a.rates, rate), append(a.p99, p99)
+	a.redisCPU = append(a.redisCPU, (after-before).Seconds()*1e6/max(n, 1))
+	return err
 }
 
 var (

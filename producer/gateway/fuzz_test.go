@@ -48,7 +48,7 @@ func FuzzRequests(f *testing.F) {
 }
 
 func FuzzParseMessageID(f *testing.F) {
-	for _, id := range []string{"", "0", "1", "166060919689683078973682158014304515267072", "461000000000000001", "-1", "+1", "0x1"} {
+	for _, id := range []string{"", "0", "1", "1085436470117655532131074316474853654670", "2120120", "461000000000000001", "-1", "+1", "0x1"} {
 		f.Add(id)
 	}
 	f.Fuzz(func(t *testing.T, id string) {

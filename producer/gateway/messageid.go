@@ -1,56 +1,80 @@
 package gateway
 
 import (
-	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"math/big"
+	"strconv"
 
+	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 )
 
-// A message's id is a decimal number, as LINE's are, of these bytes: a tag, the task's ID, the message's place. LINE's own
-// have some 18 digits; these have 43 where the ID is a UUID.
+// A message's id is a decimal number, as LINE's are, though longer: a digit for the form, the task's ID, the message's place.
 const (
-	tagUUID = 1 // the ID's 16 bytes
-	tagText = 2 // the ID as it stands
+	formUUID = '1' // the ID's halves, 20 digits each
+	formText = '2' // the ID's bytes, 3 digits each
 )
 
 // messageID is what sentMessages names the n-th message of a task.
 func messageID(taskID string, n int) string {
-	b := append([]byte{tagText}, taskID...)
+	var room [48]byte
+	b := room[:0]
 	if u, ok := parseUUID(taskID); ok {
-		b = append([]byte{tagUUID}, u[:]...)
+		b = append(b, formUUID)
+		b = appendDigits(b, binary.BigEndian.Uint64(u[:8]), 20)
+		b = appendDigits(b, binary.BigEndian.Uint64(u[8:]), 20)
+	} else {
+		b = append(b, formText)
+		for i := range len(taskID) {
+			b = appendDigits(b, uint64(taskID[i]), 3)
+		}
 	}
-	return new(big.Int).SetBytes(append(b, byte(n))).String()
+	return string(append(b, byte('0'+n)))
+}
+
+// appendDigits appends a number with so many digits.
+func appendDigits(b []byte, v uint64, digits int) []byte {
+	b = append(b, "00000000000000000000"[:digits]...)
+	for i := len(b) - 1; v > 0; i-- {
+		b[i] = byte('0' + v%10)
+		v /= 10
+	}
+	return b
 }
 
 // ParseMessageID finds the task that a message's id in sentMessages belongs to, and the message's place in it, from zero.
 func ParseMessageID(id string) (taskID string, n int, err error) {
 	none := errors.New("no message of the gateway's has this id")
-	number, ok := new(big.Int), false
-	if len(id) <= 400 { // the longest id of a task makes 314 digits
-		number, ok = number.SetString(id, 10)
-	}
-	if !ok || number.Sign() <= 0 {
+	if len(id) < 5 || len(id) > 2+3*maxTaskID {
 		return "", 0, none
 	}
-	b := number.Bytes()
-	if len(b) < 3 {
-		return "", 0, none
-	}
-	tag, name, n := b[0], b[1:len(b)-1], int(b[len(b)-1])
+	number, n := id[1:len(id)-1], int(id[len(id)-1]-'0')
 	switch {
-	case tag == tagUUID && len(name) == 16:
-		taskID = formatUUID([16]byte(name))
-	case tag == tagText:
-		taskID = string(bytes.Clone(name))
+	case id[0] == formUUID && len(number) == 40:
+		first, _ := strconv.ParseUint(number[:20], 10, 64)
+		second, _ := strconv.ParseUint(number[20:], 10, 64)
+		var u [16]byte
+		binary.BigEndian.PutUint64(u[:8], first)
+		binary.BigEndian.PutUint64(u[8:], second)
+		taskID = formatUUID(u)
+	case id[0] == formText && len(number)%3 == 0:
+		b := make([]byte, len(number)/3)
+		for i := range b {
+			c, _ := strconv.ParseUint(number[3*i:3*i+3], 10, 8)
+			b[i] = byte(c)
+		}
+		taskID = string(b)
 	}
-	if tasks.CheckID(taskID) != nil || messageID(taskID, n) != id {
+	// What isn't a number, or isn't in this form, is another id than the one that is made of what was read.
+	if tasks.CheckID(taskID) != nil || n >= lineapi.MaxMessages || messageID(taskID, n) != id {
 		return "", 0, none
 	}
 	return taskID, n, nil
 }
+
+// maxTaskID is how long the ID of a task can be.
+const maxTaskID = 128
 
 // parseUUID takes the one form that formatUUID makes.
 func parseUUID(s string) (u [16]byte, ok bool) {

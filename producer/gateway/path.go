@@ -16,11 +16,11 @@ type target struct {
 }
 
 // fixed are the endpoints without parameters in their path, by method and path.
-var fixed = func() map[string]endpoint.Endpoint {
-	all := map[string]endpoint.Endpoint{}
+var fixed = func() map[[2]string]endpoint.Endpoint {
+	all := map[[2]string]endpoint.Endpoint{}
 	for _, e := range endpoint.All {
 		if !strings.Contains(e.Path, "{") {
-			all[e.Method+e.Path] = e
+			all[[2]string{e.Method, e.Path}] = e
 		}
 	}
 	return all
@@ -34,7 +34,7 @@ var tomorrow = endpoint.Endpoint{
 // findTarget reads an escaped path. It refuses those that a server behind this one may read otherwise: a path that climbs,
 // that holds an escaped slash, or that hides plain characters behind escapes.
 func findTarget(method, path string) (target, bool) {
-	if e, ok := fixed[method+path]; ok {
+	if e, ok := fixed[[2]string{method, path}]; ok {
 		return target{Endpoint: e, path: path}, true
 	}
 	if !isPlain(path) {
