@@ -4,6 +4,8 @@ package producer_test
 
 import (
 	"context"
+	"io"
+	"log"
 	"os"
 	"strings"
 	"testing"
@@ -15,7 +17,9 @@ import (
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/audience"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 )
 
 // readme holds the lines of the README, so that they compile. It isn't run.
@@ -41,18 +45,37 @@ func readme(
 	return []any{tickets, result, outcome, ticket, err}
 }
 
+// readmeCampaign holds those about campaigns.
+func readmeCampaign(ctx context.Context, q *producer.Client, file io.Reader) []any {
+	report, err := q.Campaign(ctx, producer.Campaign{
+		ID:       "spring-sale",
+		To:       audience.Read(file), // or your own iter.Seq2[producer.Recipient, error]
+		Messages: []lineapi.Message{lineapi.Text("Hi {{name|there}}, 20% off until Sunday.")},
+		Rejected: func(row campaign.RowError) { log.Print(row.Error()) },
+	})
+
+	sum, err := q.CampaignSummary(ctx, report.ID)
+	sum, err = q.PauseCampaign(ctx, report.ID, "the shop is down")
+	for row, err := range q.CampaignRecipients(ctx, report.ID) { // everybody, with what became of each
+		return []any{row, err}
+	}
+	return []any{sum, err}
+}
+
 func TestTheREADMEsLinesCompile(t *testing.T) {
-	_ = readme
+	_, _ = readme, readmeCampaign
 	source, err := os.ReadFile("readme_test.go")
 	require.NoError(t, err)
 	text, err := os.ReadFile("../README.md")
 	require.NoError(t, err)
-	_, snippet, found := strings.Cut(string(text), "```go\n")
-	require.True(t, found)
-	snippet, _, _ = strings.Cut(snippet, "```")
+	snippets := strings.Split(string(text), "```go\n")[1:]
+	require.Len(t, snippets, 2)
 	// White space aside: gofmt aligns comments by its own rules.
 	squeeze := func(s string) string { return strings.Join(strings.Fields(s), " ") }
-	for line := range strings.Lines(snippet) {
-		assert.Contains(t, squeeze(string(source)), squeeze(line))
+	for _, snippet := range snippets {
+		snippet, _, _ = strings.Cut(snippet, "```")
+		for line := range strings.Lines(snippet) {
+			assert.Contains(t, squeeze(string(source)), squeeze(line))
+		}
 	}
 }

@@ -73,7 +73,7 @@ func newWatch(w *Worker) *watch {
 func (v *watch) over(ctx context.Context, turns <-chan turn) {
 	for t := range turns {
 		if err := v.look(ctx, t); err != nil && ctx.Err() == nil && v.w.alarms.due("watch", time.Now()) {
-			v.w.log.Warn("can't look after the tasks of dead workers", zap.Error(err))
+			v.w.health.warn("can't look after the tasks of dead workers", err)
 		}
 	}
 }

@@ -77,7 +77,7 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 	case lineapi.RateLimited:
 		v.delay = max(min(v.delay, limitedBackoff), e.RetryAfter)
 		if e.Unsent {
-			v.delay = max(comeBack(e.RetryAfter), firstBackoff/2)
+			v.delay, v.Unmade = max(comeBack(e.RetryAfter), firstBackoff/2), true
 		}
 	case lineapi.Server, lineapi.Network:
 		if e.Unsent {

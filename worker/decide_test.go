@@ -40,7 +40,10 @@ func TestDecide(t *testing.T) {
 		},
 		"its turn comes later": {
 			failed(lineapi.Error{Reason: lineapi.RateLimited, Unsent: true, Message: "later", RetryAfter: time.Minute}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "later"}, time.Minute - comeBackEarly},
+			verdict{
+				record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "later", Unmade: true},
+				time.Minute - comeBackEarly,
+			},
 		},
 		"429": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.RateLimited, Message: "slow"}),

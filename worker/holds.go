@@ -114,7 +114,7 @@ func (w *Worker) putOnHold(ctx context.Context, name string, h channel.Hold) {
 	h.By = w.signature()
 	fresh, err := channel.Put(ctx, w.cfg.Redis, name, h)
 	if err != nil {
-		w.log.Warn("can't hold a channel", zap.String("channel", name), zap.Error(err))
+		w.health.warn("can't hold the channel "+name, err)
 		return
 	}
 	w.holds.add(name, h)

@@ -263,12 +263,12 @@ func TestTooManyForOneRecipient(t *testing.T) {
 		return true
 	})
 	s.work(t)
-	one := s.push(t, user(1))
+	one := s.push(t, user(100))
 	s.waitFor(t, one, tasks.StateWaiting)
-	again := s.push(t, user(1))
+	again := s.push(t, user(100))
 	s.waitFor(t, again, tasks.StateWaiting)
-	for i := range 20 {
-		assert.Equal(t, tasks.OutcomeSent, s.wait(t, s.push(t, user(100+i))).Outcome, "others go on")
+	for _, ticket := range s.pushMany(t, 20) {
+		assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome, "others go on")
 	}
 	assert.Equal(t, int64(21), pushes.Load(), "the second task for the same recipient didn't try")
 	s.holds(t, tasks.DefaultChannel, "")

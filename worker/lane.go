@@ -197,8 +197,7 @@ func (l *laneRun) begin(u campaign.Unit, claimed, closes time.Time, items chan<-
 	var err error
 	if p.chunk, err = l.plan.chunk(l.ctx, l.w.campaigns, u.Chunk); err != nil {
 		if l.ctx.Err() == nil {
-			l.w.log.Warn("a campaign's recipients can't be read", zap.String("campaign", l.plan.id), zap.Int("chunk", u.Chunk),
-				zap.Error(err))
+			l.w.health.warn("a campaign's recipients can't be read", err)
 		}
 		p.later(redisDelay)
 		p.left.Store(1)
@@ -283,7 +282,9 @@ func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
 		of.later(turn.Wait)
 		return nil, false
 	}
-	l.w.metrics.waited(l.plan.channel, p.Endpoint, time.Since(start))
+	waited := time.Since(start)
+	of.waits.Add(int64(waited))
+	l.w.metrics.waited(l.plan.channel, p.Endpoint, waited)
 	return limit.With(of.ctx, p.Endpoint, limit.Bulk, turn), true
 }
 
@@ -302,7 +303,7 @@ func (l *laneRun) stopFor(v verdict) {
 	l.once.Do(func() {
 		l.w.known.hear(l.plan.id, campaign.Look{State: campaign.StatePaused, Epoch: l.lane.Epoch})
 		if _, err := l.w.campaigns.Pause(l.ctx, l.plan.id, lineapi.Invalid, v.Error); err != nil {
-			l.w.log.Warn("a campaign whose message LINE refuses can't be paused", zap.String("campaign", l.plan.id), zap.Error(err))
+			l.w.health.warn("a campaign whose message LINE refuses can't be paused", err)
 			return
 		}
 		l.w.log.Error("campaign paused: LINE refuses its message", zap.String("channel", l.plan.channel),

@@ -39,6 +39,7 @@ type pass struct {
 	left  atomic.Int32 // items that aren't done
 	calls atomic.Int32
 	again atomic.Int64 // the longest that a pending part wants to wait
+	waits atomic.Int64 // for turns within LINE's limits, together
 
 	mu     sync.Mutex
 	splits map[int][]campaign.Part // of parts of a multicast, by their index
@@ -107,7 +108,7 @@ func (p *pass) close() {
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), bookkeeping)
 	defer cancel()
-	c := campaign.Closing{Parts: p.parts, Calls: int(p.calls.Load()), Again: time.Duration(p.again.Load())}
+	c := campaign.Closing{Parts: p.parts, Calls: int(p.calls.Load()), Again: time.Duration(p.again.Load()), Waited: time.Duration(p.waits.Load())}
 	if len(p.splits) > 0 {
 		c.Split, c.Parts = true, nil
 		for i, part := range p.parts {

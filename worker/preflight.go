@@ -145,6 +145,9 @@ const preflightBackoff = 5 * time.Second
 
 // unasked is for a preflight that got no answer. What it means for the channel is the same as for any request.
 func (w *Worker) unasked(ctx context.Context, j campaign.Job, p *prepared, err error) error {
+	if _, asked := errors.AsType[*lineapi.Error](err); !asked {
+		return &postponed{delay: redisDelay, reason: err.Error()}
+	}
 	a := answer{endpoint: p.push.Endpoint, err: err, renewable: w.clients[j.Channel].CanRenewToken()}
 	v := decide(a, record.Begun{Attempts: 1}, w.random())
 	if v.Reason == lineapi.Auth {

@@ -112,7 +112,7 @@ func (s *stage) waitFor(t *testing.T, ticket producer.Ticket, want tasks.State) 
 // wait waits for a task's end.
 func (s *stage) wait(t *testing.T, ticket producer.Ticket) tasks.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	r, err := s.q.Wait(ctx, ticket.ID, producer.Channel(ticket.Channel))
 	require.NoError(t, err)

@@ -47,15 +47,20 @@ func (w *Worker) orderWebhook(ctx context.Context, r campaign.Ref) error {
 // listens may hear of it twice.
 func (w *Worker) webhook(ctx context.Context, j campaign.Job) error {
 	sum, err := w.campaigns.Summary(ctx, j.ID)
+	var plan campaign.Plan
 	if err == nil {
-		var plan campaign.Plan
-		if plan, err = w.campaigns.Plan(ctx, j.ID); err == nil {
-			err = w.callWebhook(ctx, plan.Webhook, sum)
-		}
+		plan, err = w.campaigns.Plan(ctx, j.ID)
 	}
+	switch {
+	case errors.Is(err, campaign.ErrNotFound):
+		return nil
+	case err != nil:
+		return &postponed{delay: redisDelay, reason: err.Error()}
+	}
+	err = w.callWebhook(ctx, plan.Webhook, sum)
 	retried, _ := asynq.GetRetryCount(ctx)
 	switch {
-	case err == nil, errors.Is(err, campaign.ErrNotFound):
+	case err == nil:
 		return nil
 	case sum.FinishedAt != nil && time.Since(*sum.FinishedAt) > webhookLife:
 		w.log.Error("a campaign's webhook is given up", zap.String("campaign", j.ID), zap.Error(err))

@@ -56,15 +56,15 @@ func (f campaignFlags) open(ctx context.Context) (*producer.Client, redis.Univer
 	if err := tasks.CheckID(f.CampaignID); err != nil {
 		return nil, nil, misuse(err)
 	}
-	return f.redisFlag.producer(ctx)
+	return f.redisFlag.producer(ctx, campaign.Retention{})
 }
 
-func (f redisFlag) producer(ctx context.Context) (*producer.Client, redis.UniversalClient, error) {
+func (f redisFlag) producer(ctx context.Context, r campaign.Retention) (*producer.Client, redis.UniversalClient, error) {
 	rdb, err := openRedis(ctx, f.Redis, asGiven)
 	if err != nil {
 		return nil, nil, err
 	}
-	q, err := producer.New(producer.Config{Redis: rdb})
+	q, err := producer.New(producer.Config{Redis: rdb, Campaigns: r})
 	return q, rdb, err
 }
 
@@ -94,7 +94,7 @@ func (c campaignList) Run(ctx context.Context, a *app) error {
 			return misuse(err)
 		}
 	}
-	q, rdb, err := c.producer(ctx)
+	q, rdb, err := c.producer(ctx, campaign.Retention{})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/campaign/template"
 )
@@ -27,7 +28,7 @@ func campaignHint(err error) string {
 		return nothing.hint()
 	case errors.As(err, &unreadable):
 		return "a CSV begins with a header such as to,name; NDJSON has an object with a field to on each line"
-	case errors.Is(err, errNobody):
+	case errors.Is(err, producer.ErrNobody):
 		return "the rows and what is wrong with them: --rejected FILE takes them all"
 	case errors.As(err, &bad):
 		return "correct the row, or leave --strict out: then rows that can't be used are left out"

@@ -39,6 +39,8 @@ type campaignSend struct {
 	Strict               bool  `help:"Send nothing when a row can't be used; else such rows are left out."`
 	NotificationDisabled bool  `help:"Nobody's phone makes a sound."`
 
+	Retain time.Duration `default:"168h" help:"How long recipients and what became of them are kept after its end; counts are for 90 days."`
+
 	DryRun  bool          `xor:"then" help:"Send nothing: let a worker check messages and quota, and print a forecast."`
 	Test    []string      `xor:"then" placeholder:"ID" help:"Send to these users or groups only, with the values of the first row; may be repeated."`
 	Watch   bool          `xor:"then" help:"Go on as lineq campaign watch."`
@@ -79,7 +81,7 @@ func (c campaignSend) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer closeFile()
-	q, rdb, err := c.producer(ctx)
+	q, rdb, err := c.producer(ctx, campaign.Retention{Recipients: c.Retain})
 	if err != nil {
 		return err
 	}
@@ -114,10 +116,7 @@ func (c campaignSend) Run(ctx context.Context, a *app) error {
 	case err != nil:
 		return c.failed(ctx, err)
 	case report.Recipients == 0:
-		if err := a.printReport(c.JSON, report); err != nil || report.Rejected == 0 {
-			return err
-		}
-		return fmt.Errorf("campaign %s: %w", report.ID, errNobody)
+		return a.printReport(c.JSON, report)
 	case c.DryRun:
 		return c.forecast(ctx, a, q, report.ID)
 	case c.Watch:
@@ -131,6 +130,9 @@ func (c campaignSend) campaign(a *app) (producer.Campaign, error) {
 	none := producer.Campaign{}
 	if err := tasks.CheckChannel(c.Channel); err != nil {
 		return none, misuse(err)
+	}
+	if c.Retain < time.Hour {
+		return none, misusef("--retain must be 1h at least")
 	}
 	for _, to := range c.Test {
 		if err := lineapi.CheckChatID(to); err != nil {
@@ -294,9 +296,6 @@ type uncheckedError struct {
 func (e *uncheckedError) Error() string {
 	return fmt.Sprintf("campaign %s: no worker has checked it within %s", e.id, roughly(e.after))
 }
-
-// errNobody is of a campaign that has no recipient since no row can be used.
-var errNobody = errors.New("none of the rows can be used, so nobody is sent to")
 
 // badRowError is of the row for which an audience was refused.
 type badRowError struct {

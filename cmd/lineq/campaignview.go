@@ -96,10 +96,21 @@ func (v *campaignView) picture(sum campaign.Summary) []string {
 	if by := failuresBy(sum); by != "" {
 		lines = append(lines, "failures: "+by)
 	}
+	if wait := averageWait(sum); wait >= time.Millisecond {
+		lines = append(lines, fmt.Sprintf("each request waits %s for its turn within LINE's limits", wait.Round(time.Millisecond)))
+	}
 	if sum.State == campaign.StateReady && v.hint != "" {
 		lines = append(lines, v.hint)
 	}
 	return lines
+}
+
+// averageWait is how long a request has waited for its turn, on average.
+func averageWait(sum campaign.Summary) time.Duration {
+	if sum.Requests == 0 {
+		return 0
+	}
+	return time.Duration(sum.PermitWait / float64(sum.Requests) * float64(time.Second))
 }
 
 // draw writes lines over those that it wrote before.

@@ -100,6 +100,11 @@ func TestCampaignViewTerminal(t *testing.T) {
 	out.Reset()
 	v.end()
 	assert.Equal(t, "\x1b[4A\r\x1b[J", out.String())
+	t.Run("at LINE's limits", func(t *testing.T) {
+		sum := sending(5000)
+		sum.Requests, sum.PermitWait = 4000, 1000
+		assert.Contains(t, v.picture(sum), "each request waits 250ms for its turn within LINE's limits")
+	})
 	t.Run("nobody", func(t *testing.T) {
 		assert.Contains(t, v.picture(campaign.Summary{})[1], "█ 100 %")
 	})

@@ -236,6 +236,16 @@ func TestBadInput(t *testing.T) {
 			args: []string{"worker", "--retain-sent", "1h"},
 			code: 2, says: "--retain-sent must be 24h at least", hint: "lineq worker --help",
 		},
+		"worker: two secrets of webhooks": {
+			env:  map[string]string{"LINE_CHANNEL_ACCESS_TOKEN": secretToken, "LINEQ_WEBHOOK_SECRET": secretSecret},
+			args: []string{"worker", "--webhook-secret-file", "secret"},
+			code: 2, says: "--webhook-secret-file and LINEQ_WEBHOOK_SECRET", hint: "lineq worker --help",
+		},
+		"worker: an empty secret of webhooks": {
+			env:  map[string]string{"LINE_CHANNEL_ACCESS_TOKEN": secretToken},
+			args: []string{"worker", "--webhook-secret-file", "/dev/null"},
+			code: 1, says: "webhook_secret_file: /dev/null is empty",
+		},
 		"worker: no retention": {
 			args: []string{"worker", "--retain-failed", "0s"},
 			code: 2, says: "--retain-failed", hint: "lineq worker --help",

@@ -22,6 +22,8 @@ type workerCommand struct {
 	Grace        time.Duration `default:"15s" help:"How long sends under way may take to finish at the end."`
 	RetainSent   time.Duration `default:"48h" help:"How long records of sent tasks are kept; 24h at least."`
 	RetainFailed time.Duration `default:"168h" help:"How long those of all other outcomes are kept."`
+
+	WebhookSecretFile string `placeholder:"FILE" help:"File with the secret that signs the webhooks of campaigns; else LINEQ_WEBHOOK_SECRET has it."`
 	logFlags
 	lineFlags
 	limitFlags
@@ -70,6 +72,10 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	webhookSecret, err := c.webhookSecret(a)
+	if err != nil {
+		return err
+	}
 	rdb, err := openRedis(ctx, c.Redis, worker.RedisOptions)
 	if err != nil {
 		return err
@@ -85,7 +91,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	}
 	w, err := worker.New(worker.Config{
 		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
-		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed},
+		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed}, WebhookSecret: webhookSecret,
 	})
 	if err != nil {
 		return err
@@ -100,6 +106,20 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err // a worker that stops without Redis leaves some work behind on rdb: the process ends with it open
 	}
 	return rdb.Close()
+}
+
+// webhookSecret is what signs webhooks; empty: nothing does.
+func (c workerCommand) webhookSecret(a *app) (string, error) {
+	const variable = "LINEQ_WEBHOOK_SECRET"
+	switch there := a.getenv(variable) != ""; {
+	case c.WebhookSecretFile != "" && there:
+		return "", misusef("--webhook-secret-file and %s exclude each other", variable)
+	case c.WebhookSecretFile != "":
+		return a.secret("webhook_secret", "", c.WebhookSecretFile)
+	case there:
+		return a.secret("webhook_secret", variable, "")
+	}
+	return "", nil
 }
 
 // logFlags say what a process that stays up tells about its work.

@@ -160,6 +160,8 @@ type Summary struct {
 	// before.
 	Requests int64 `json:"requests"`
 	Replayed int64 `json:"replayed"`
+	// PermitWait is how many seconds the requests together have waited for their turns within LINE's limits.
+	PermitWait float64 `json:"permit_wait_seconds"`
 	// FailuresBy counts failed and unknown by reason.
 	FailuresBy map[lineapi.Reason]int64 `json:"failures_by"`
 	Forecast   *Forecast                `json:"forecast,omitempty"`

@@ -7,7 +7,7 @@
 --   recipients rejected duplicates chunks   as the intake counted them
 --   size block    recipients of a chunk, and of a unit of pushes
 --   nc place      the next unit that nobody has claimed yet: its chunk, and the place in that of its first recipient
---   sent failed unknown requests replayed   and x:<code> for what failed or is unknown by reason
+--   sent failed unknown requests replayed waited   and x:<code> for what failed or is unknown by reason
 --   epoch         only lanes of this one may work
 --   lane:<n>      who is lane n: "<epoch> <run> <worker>"
 --   seen rest     when a lane last was here, and until when all of them wait on purpose
@@ -28,6 +28,7 @@
 --   token         of the pass that is under way, "-" if none is: <worker>.<lane>.<random>.<n>
 --   until         when that pass counts as dead
 --   since         the first attempt under this generation's retry keys, 0: none yet
+--   passes        since somebody was last decided, without those that died or didn't ask LINE
 --   first         how many of the pending parts that pass may try for the first time
 --   counted       how many recipients it has added to taken
 --   layout        "" for pushes: a part is one recipient. Else "<path>:<recipients>,…", a part is one multicast

@@ -86,6 +86,7 @@ local function again(name)
   if dead then
     taken = taken - u.counted
     u.token, u.till, u.first, u.counted = '-', 0, 0, 0
+    u.passes = math.max(0, u.passes - 1) -- it says nothing of LINE
   end
   u.states = string.char(unpack(states))
   if #lost > 0 then

@@ -2,7 +2,7 @@
 -- counts, which is the last word on anybody.
 --
 -- ARGV 1 unit  2 token of the pass  3 calls to LINE  4 when to come back, ms  5 layout, "=" if it is as before  6 states
---      7 entries
+--      7 entries  8 how long its requests have waited for their turns, ms
 -- Returns state, "1" if the pass was this one's
 local u = readUnit(ARGV[1])
 if not u then return {redis.call('HGET', KEYS[1], 'state') or '', '0'} end
@@ -72,9 +72,15 @@ else
 end
 if from and mine then u.layout = ARGV[5] end
 count('requests', tonumber(ARGV[3]))
+count('waited', tonumber(ARGV[8]))
 if mine then
   if redis.call('HEXISTS', KEYS[1], 'allow') == 1 then count('taken', decided - u.counted) end
   u.token, u.till, u.first, u.counted = '-', 0, 0, 0
+  if decided > 0 then
+    u.passes = 0
+  elseif tonumber(ARGV[3]) == 0 then
+    u.passes = math.max(0, u.passes - 1) -- LINE wasn't asked
+  end
 end
 writeUnit(u)
 if left == 0 then

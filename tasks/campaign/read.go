@@ -90,7 +90,7 @@ func summary(id string, fields map[string]string) Summary {
 		ID: id, Channel: fields["channel"], State: State(fields["state"]), Reason: lineapi.Reason(fields["reason"]),
 		Note: fields["note"], Mode: Mode(fields["mode"]), Recipients: n("recipients"), Sent: n("sent"), Failed: n("failed"),
 		Unknown: n("unknown"), Rejected: n("rejected"), Duplicates: n("duplicates"), Chunks: n("chunks"),
-		Requests: n("requests"), Replayed: n("replayed"), FailuresBy: map[lineapi.Reason]int64{},
+		Requests: n("requests"), Replayed: n("replayed"), PermitWait: float64(n("waited")) / 1000, FailuresBy: map[lineapi.Reason]int64{},
 		CreatedAt: at("created"), StartedAt: at("started"), FinishedAt: at("finished"),
 	}
 	sum.Pending = sum.Recipients - sum.Sent - sum.Failed - sum.Unknown

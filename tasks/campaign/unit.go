@@ -73,7 +73,9 @@ type Unit struct {
 	Place      int
 	Token      string
 	Generation int // of the retry keys
-	Passes     int // with this one
+	// Passes are those since somebody of the unit was last decided, with this one: how often LINE was asked in vain. Those
+	// that died, or that didn't ask, don't count.
+	Passes int
 	// OpenOnly: only parts that LINE may have are to be sent; the campaign is paused.
 	OpenOnly bool
 	// First is how many of the pending parts may be tried, from the first one on.
@@ -238,6 +240,8 @@ type Closing struct {
 	Parts []Part
 	Split bool
 	Calls int // to LINE
+	// Waited is how long all of them together have waited for their turns within LINE's limits.
+	Waited time.Duration
 	// Again is when the unit may be claimed again, where parts of it are pending.
 	Again time.Duration
 }
@@ -260,7 +264,7 @@ func (s *Store) Close(ctx context.Context, id string, u Unit, c Closing) (state 
 		entries = c.Parts[i].appendEntry(entries)
 	}
 	v, err := closeScript.Run(ctx, s.rdb, keysOf(id).all(), u.name(), u.Token, c.Calls, c.Again.Milliseconds(), layout,
-		states, entries).StringSlice()
+		states, entries, c.Waited.Milliseconds()).StringSlice()
 	if err != nil {
 		return "", false, fmt.Errorf("campaign %s: %w", id, err)
 	}

@@ -9,6 +9,7 @@
 --         5 reason     6 error     7 request id     8 "1" if replayed
 --         9 retention of sent, ms  10 retention of all else, ms
 --         11 progress to keep instead of an outcome, because the attempt was one step of several; "": none
+--         12 "1" if no request was made after all: then it was no attempt
 -- Returns outcome ("" while undecided), "1" if this call set it, reason, error, request id, replayed, attempts
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'w', 'r', 'e', 'i', 'y', 'n', 'p', 'b')
@@ -28,6 +29,7 @@ if mine then
   set('a', '')
   set('u', '')
   live = false
+  if ARGV[12] == '1' then set('n', string.format('%.0f', math.max(0, tonumber(is.n) - 1))) end
 end
 -- An attempt that begin gave up is among the open ones until its own end is heard.
 local function without(list)

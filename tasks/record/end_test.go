@@ -34,6 +34,15 @@ func TestEnd(t *testing.T) {
 			assert.Equal(s.t, "accepted-id", r.RequestID)
 			assert.Equal(s.t, 2, r.Attempts)
 		},
+		"its turn had passed": func(s sheet) {
+			s.end(s.mustBegin(), limited)
+			unmade := limited
+			unmade.Unmade = true
+			for range 3 {
+				assert.Equal(s.t, 1, s.end(s.mustBegin(), unmade).Attempts, "no request was made")
+			}
+			assert.Equal(s.t, 2, s.end(s.mustBegin(), accepted).Attempts)
+		},
 		"replayed": func(s sheet) {
 			s.end(s.mustBegin(), lost)
 			a := accepted

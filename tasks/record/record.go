@@ -186,6 +186,9 @@ type Answer struct {
 	Replayed  bool
 	// Progress is kept instead of an outcome when an accepted attempt was one step of several.
 	Progress string
+	// Unmade tells of a refused attempt that no request was made after all, since its turn within LINE's limits had passed:
+	// it doesn't count.
+	Unmade bool
 }
 
 // End closes the attempt that Begin opened. It may come late. After another run has decided, it raises unknown to what is
@@ -194,7 +197,7 @@ type Answer struct {
 func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, error) {
 	v, err := s.insist(ctx, endScript, ref.key(), b.Token, string(a.Evidence), flag(a.Final),
 		string(a.AfterOpen), string(a.Reason), a.Error, a.RequestID, flag(a.Replayed),
-		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress)
+		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress, flag(a.Unmade))
 	if err != nil {
 		return Decision{}, fmt.Errorf("end %s: %w", ref, err)
 	}

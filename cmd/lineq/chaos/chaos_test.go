@@ -74,8 +74,8 @@ var full = form{
 	name: "full", pushes: 94_000, multicasts: 7000, refused: 300, replies: 2000, links: 1500, broadcasts: 10,
 	narrowcasts: 20, operated: 1000, workers: 4,
 	mailings: []mailingForm{
-		{mode: campaign.Multicast, recipients: 50_000}, {mode: campaign.Multicast, recipients: 4000, rate: 40},
-		{mode: campaign.Push, recipients: 20_000}, {mode: campaign.Push, recipients: 6000, rate: 60},
+		{mode: campaign.Multicast, recipients: 50_000}, {mode: campaign.Multicast, recipients: 2000, rate: 40},
+		{mode: campaign.Push, recipients: 20_000}, {mode: campaign.Push, recipients: 3000, rate: 60},
 		{mode: campaign.Multicast, recipients: 20_000, cancelled: true},
 		{mode: campaign.Push, recipients: 5000, cancelled: true},
 	},

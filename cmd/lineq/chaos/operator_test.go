@@ -50,6 +50,8 @@ func (a *app) takeIn(ctx context.Context, m *mailing) bool {
 		case errors.Is(err, campaign.ErrIDReused), errors.Is(err, errCursor) && !errors.As(err, &failed):
 			a.run.violate("the intake of %s: %s", m.id, err)
 			return false
+		case errors.Is(err, campaign.ErrIntake):
+			continue // an intake of ours that couldn't clean up counts as alive for half a minute
 		case errors.Is(err, errCursor):
 			if m.givenUp {
 				return false
