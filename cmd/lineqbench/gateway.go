@@ -44,8 +44,8 @@ wrk.body = '{"to":"U0123456789abcdef0123456789abcdef","messages":[{"type":"text"
 // connections of wrk, one row for each.
 var connections = []int{16, 128, 512}
 
-// measureGateway lets wrk send pushes to a gateway and to a handler that only enqueues, in turns. Nobody takes the tasks out
-// of Redis, which is emptied before each turn.
+// measureGateway lets wrk send pushes to a gateway and to a handler that only enqueues, in turns. Nobody takes the tasks
+// out of Redis, which is emptied before each turn.
 func measureGateway(ctx context.Context, b *bench) error {
 	if _, err := exec.LookPath("wrk"); err != nil {
 		b.say("   n SKIPPED: it needs wrk on the PATH (Debian: apt-get install wrk)")

@@ -10,7 +10,8 @@ import (
 	"github.com/lineq/lineq/tasks"
 )
 
-// A message's id is a decimal number, as LINE's are, though longer: a digit for the form, the task's ID, the message's place.
+// A message's id is a decimal number, as LINE's are, though longer: a digit for the form, the task's ID, and the message's
+// place.
 const (
 	formUUID = '1' // the ID's halves, 20 digits each
 	formText = '2' // the ID's bytes, 3 digits each
