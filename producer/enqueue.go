@@ -64,6 +64,9 @@ func (c *Client) UnlinkRichMenu(ctx context.Context, userID string) (Ticket, err
 // JSON path. The same ID with the same content again is no error: the ticket says Duplicate; with other content it is
 // ErrIDReused. When Redis doesn't answer, the error is an *EnqueueError and the ticket still carries the ID.
 func (c *Client) Enqueue(ctx context.Context, t tasks.Task, opts ...Option) (Ticket, error) {
+	if c.gather != nil {
+		return c.together(ctx, Item{t, opts})
+	}
 	tickets, errs := c.enqueue(ctx, []Item{{t, opts}})
 	return tickets[0], errs[0]
 }
@@ -105,7 +108,7 @@ type entry struct {
 	kind    tasks.Kind
 	queue   string
 	payload []byte
-	hash    record.Hash
+	hash    record.Hash // where the ID is the caller's
 	at      time.Time
 	own     bool       // the ID is the caller's
 	durable durability // zero: not asked for
@@ -114,18 +117,28 @@ type entry struct {
 func (c *Client) enqueue(ctx context.Context, items []Item) ([]Ticket, []error) {
 	tickets, errs := make([]Ticket, len(items)), make([]error, len(items))
 	entries := make([]entry, len(items))
-	var reserve, store []int
 	for i, item := range items {
-		e, err := c.entry(item)
-		tickets[i] = Ticket{
-			ID: e.ref.ID, Kind: e.kind, Channel: e.ref.Channel, Queue: e.queue, State: tasks.StateQueued,
-		}
-		if !e.at.IsZero() {
-			tickets[i].State = tasks.StateScheduled
-		}
-		entries[i], errs[i] = e, err
+		entries[i], errs[i] = c.entry(item)
+		tickets[i] = ticketFor(entries[i])
+	}
+	c.put(ctx, entries, tickets, errs)
+	return tickets, errs
+}
+
+func ticketFor(e entry) Ticket {
+	t := Ticket{ID: e.ref.ID, Kind: e.kind, Channel: e.ref.Channel, Queue: e.queue, State: tasks.StateQueued}
+	if !e.at.IsZero() {
+		t.State = tasks.StateScheduled
+	}
+	return t
+}
+
+// put brings to Redis what has no error yet.
+func (c *Client) put(ctx context.Context, entries []entry, tickets []Ticket, errs []error) {
+	var reserve, store []int
+	for i, e := range entries {
 		switch {
-		case err != nil:
+		case errs[i] != nil:
 		case e.own:
 			reserve = append(reserve, i)
 		default:
@@ -134,7 +147,6 @@ func (c *Client) enqueue(ctx context.Context, items []Item) ([]Ticket, []error) 
 	}
 	store = append(store, c.reserve(ctx, entries, reserve, tickets, errs)...)
 	c.store(ctx, entries, store, tickets, errs)
-	return tickets, errs
 }
 
 // entry checks an item and encodes it.
@@ -146,11 +158,11 @@ func (c *Client) entry(item Item) (entry, error) {
 	for _, o := range item.Options {
 		o.apply(&s)
 	}
-	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != ""}
+	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != "" && !s.unique}
 	if s.durable != nil {
 		e.durable = *s.durable
 	}
-	if !e.own {
+	if s.id == "" {
 		e.ref.ID = rand.Text()
 	}
 	policy, err := tasks.PolicyOf(e.kind)
@@ -196,10 +208,9 @@ func (c *Client) entry(item Item) (entry, error) {
 		Channel: e.ref.Channel, ID: e.ref.ID, RetryKey: s.retryKey, EnqueuedAt: now.UTC(), Deadline: s.deadline.UTC(),
 		Task: item.Task,
 	}
-	if e.payload, err = envelope.Encode(); err != nil {
-		return e, err
+	if e.payload, err = envelope.Encode(); err == nil && e.own {
+		e.hash, err = envelope.Hash()
 	}
-	e.hash, err = envelope.Hash()
 	return e, err
 }
 

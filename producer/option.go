@@ -10,6 +10,7 @@ type Option interface{ apply(*settings) }
 type settings struct {
 	channel  string
 	id       string
+	unique   bool // nobody else has the id
 	retryKey string
 	at       time.Time
 	deadline time.Time
@@ -31,7 +32,11 @@ func Channel(name string) ChannelOption { return ChannelOption{name} }
 
 // ID gives the task an ID of the caller's own, which makes the call repeatable: 1 to 128 letters, digits and . _ : @ + = -
 // Don't put anything secret into it. Without it, the ID is random.
-func ID(id string) Option { return optionFunc(func(s *settings) { s.id = id }) }
+func ID(id string) Option { return optionFunc(func(s *settings) { s.id, s.unique = id, false }) }
+
+// UniqueID is ID for one that was made at random for this call, such as a UUID, where it must have a form of its own. As
+// without an ID the call can't be repeated, and costs no look at the record.
+func UniqueID(id string) Option { return optionFunc(func(s *settings) { s.id, s.unique = id, true }) }
 
 // At sends no earlier than t, and normally within 1.5 s of it. A time that has passed means now.
 func At(t time.Time) Option { return optionFunc(func(s *settings) { s.at = t }) }

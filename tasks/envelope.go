@@ -42,13 +42,18 @@ type Envelope struct {
 
 // payload is the envelope's JSON. The kind stands beside it, as the queued task's type.
 type payload struct {
-	Version    int             `json:"v"`
-	Channel    string          `json:"channel"`
-	ID         string          `json:"id"`
-	RetryKey   string          `json:"retry_key,omitempty"`
-	EnqueuedAt time.Time       `json:"enqueued_at,omitzero"`
-	Deadline   time.Time       `json:"deadline,omitzero"`
-	Task       json.RawMessage `json:"task"`
+	head
+	Task json.RawMessage `json:"task"`
+}
+
+// head is all of a payload but the task.
+type head struct {
+	Version    int       `json:"v"`
+	Channel    string    `json:"channel"`
+	ID         string    `json:"id"`
+	RetryKey   string    `json:"retry_key,omitempty"`
+	EnqueuedAt time.Time `json:"enqueued_at,omitzero"`
+	Deadline   time.Time `json:"deadline,omitzero"`
 }
 
 // Encode returns the payload of the envelope. It fails on names that Redis keys can't carry, on an unknown kind and on
@@ -65,10 +70,12 @@ func (e Envelope) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := marshal(payload{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.Deadline, task})
+	b, err := marshal(head{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.Deadline})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
 	}
+	// The task is JSON already: marshalled with the rest, it would be read once more.
+	b = append(append(append(b[:len(b)-1], `,"task":`...), task...), '}')
 	if len(b) > MaxPayload {
 		return nil, fmt.Errorf("encode %s: %d bytes, at most %d can be queued", e.Task.Kind(), len(b), MaxPayload)
 	}

@@ -29,10 +29,30 @@ func (f lineFlags) origins() (api, data string, err error) {
 	return api, data, nil
 }
 
-// clients makes a client for every channel of the file of --config, and one for the channel default of LINE's usual
-// variables, which come before the file's.
+// clients makes a client for every channel that has a token here.
 func (f lineFlags) clients(a *app) (map[string]*lineapi.Client, error) {
 	api, data, err := f.origins()
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := f.tokens(a)
+	if err != nil {
+		return nil, err
+	}
+	clients := map[string]*lineapi.Client{}
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		clients[name], err = lineapi.New(lineapi.Config{Token: tokens[name], Origin: api, DataOrigin: data})
+		if err != nil {
+			return nil, misuse(err)
+		}
+	}
+	return clients, nil
+}
+
+// tokens finds the token of every channel of the file of --config, and one for the channel default of LINE's usual
+// variables, which come before the file's.
+func (f lineFlags) tokens(a *app) (map[string]lineapi.TokenSource, error) {
+	api, _, err := f.origins()
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +76,7 @@ func (f lineFlags) clients(a *app) (map[string]*lineapi.Client, error) {
 	case len(tokens) == 0:
 		return nil, misuse(errNoChannel)
 	}
-	clients := map[string]*lineapi.Client{}
-	for _, name := range slices.Sorted(maps.Keys(tokens)) {
-		clients[name], err = lineapi.New(lineapi.Config{Token: tokens[name], Origin: api, DataOrigin: data})
-		if err != nil {
-			return nil, misuse(err)
-		}
-	}
-	return clients, nil
+	return tokens, nil
 }
 
 // usualToken is the token of LINE's usual variables; nil: they aren't set.

@@ -13,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/lineq/lineq/producer/gateway/manage"
 )
 
 // configFile is what the file of --config says.
@@ -20,6 +22,7 @@ type configFile struct {
 	path     string
 	flags    map[string]setting
 	channels map[string]channelConfig
+	apiKeys  []apiKeyConfig
 }
 
 // setting is the value of a flag, as its text.
@@ -30,16 +33,27 @@ type setting struct {
 
 // channelConfig says where a channel's secrets are, which are never in the file itself, and what limits it has of its own.
 type channelConfig struct {
-	TokenEnv   string   `yaml:"token_env"`
-	TokenFile  string   `yaml:"token_file"`
-	ChannelID  string   `yaml:"channel_id"`
-	SecretEnv  string   `yaml:"secret_env"`
-	SecretFile string   `yaml:"secret_file"`
-	Share      yamlNode `yaml:"share"`
-	Rates      yamlNode `yaml:"rates"`
+	TokenEnv   string `yaml:"token_env"`
+	TokenFile  string `yaml:"token_file"`
+	ChannelID  string `yaml:"channel_id"`
+	SecretEnv  string `yaml:"secret_env"`
+	SecretFile string `yaml:"secret_file"`
+	// A token of callers of lineq serve, beside the channel access token or instead of it.
+	GatewayTokenEnv  string `yaml:"gateway_token_env"`
+	GatewayTokenFile string `yaml:"gateway_token_file"`
+
+	Share yamlNode `yaml:"share"`
+	Rates yamlNode `yaml:"rates"`
 }
 
-// readConfig reads a file whose top-level keys are the names of flags, and channels. Its errors give line and column, but
+// apiKeyConfig is a key for the management API of lineq serve. The file holds its hash only.
+type apiKeyConfig struct {
+	Name   string         `yaml:"name"`
+	SHA256 string         `yaml:"sha256"`
+	Scopes []manage.Scope `yaml:"scopes"`
+}
+
+// readConfig reads a file whose top-level keys are the names of flags, channels and api_keys. Its errors give line and column, but
 // quote nothing: a token may have come into the wrong file.
 func readConfig(path string) (*configFile, error) {
 	data, err := os.ReadFile(path)
@@ -72,6 +86,12 @@ func (c *configFile) read(entry *ast.MappingValueNode) error {
 	name, at := entry.Key.String(), entry.Key.GetToken().Position
 	if name == "channels" {
 		if err := yaml.NodeToValue(entry.Value, &c.channels, yaml.Strict()); err != nil {
+			return yamlError(c.path, err)
+		}
+		return nil
+	}
+	if name == "api_keys" {
+		if err := yaml.NodeToValue(entry.Value, &c.apiKeys, yaml.Strict()); err != nil {
 			return yamlError(c.path, err)
 		}
 		return nil

@@ -6,13 +6,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/worker"
 )
 
 // devCommand is lineq dev.
 type devCommand struct {
-	Addr  string `default:"127.0.0.1:8788" help:"Address of the simulated LINE, port 0 for a free one."`
-	Redis string `placeholder:"URL" help:"Use this Redis instead of one within this process."`
+	Addr     string `default:"127.0.0.1:8788" help:"Address of the gateway, port 0 for a free one."`
+	LineAddr string `default:"127.0.0.1:0" help:"Address of the simulated LINE, port 0 for a free one."`
+	Redis    string `placeholder:"URL" help:"Use this Redis instead of one within this process."`
 	simulatorFlags
 	schedulesFlag
 	logFlags
@@ -32,7 +34,7 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	l := &local{redisURL: c.Redis, addr: c.Addr, sim: sim, log: c.logger(a.stderr)}
+	l := &local{redisURL: c.Redis, addr: c.LineAddr, gatewayAddr: c.Addr, sim: sim, log: c.logger(a.stderr)}
 	l.adapt = func(rdb redis.UniversalClient, cfg *worker.Config) error { return c.takeIn(a, rdb, cfg) }
 	return l.run(ctx, func(ctx context.Context) error {
 		kept := "within this process: nothing survives its end"
@@ -42,12 +44,14 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 			shown = redisName(c.Redis)
 		}
 		fmt.Fprintf(a.stderr, `Redis           %s (%s)
+gateway         %s (LINE's API, for an SDK with the token %s)
+management API  %s/lineq/v1/openapi.yaml (key %s)
 simulated LINE  %s (sends reach nobody)
 control         %s/_sim/ledger
 worker          channel default
 
 Try, in another terminal:
-`, shown, kept, l.lineURL, l.lineURL)
+`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL)
 		if c.Redis == "" {
 			fmt.Fprintf(a.stderr, "  export REDIS_URL=%s\n", l.redisURL)
 		} else {
@@ -57,7 +61,7 @@ Try, in another terminal:
   lineq log
   curl %s/_sim/ledger/recipients/%s
 
-`, exampleUser, l.lineURL, exampleUser)
+`, exampleUser, l.gatewayURL, exampleUser)
 		<-ctx.Done()
 		return nil
 	})

@@ -78,6 +78,8 @@ func configError(format string, args ...any) error {
 var (
 	errStrayArgument = errors.New("there is an argument too many")
 	errNoChannel     = errors.New("no channel to send for: there is no channel access token")
+	errAPIKeys       = errors.New("the API keys are wrong")
+	errNoCallers     = errors.New("nobody could call for a channel")
 	errSecretAlone   = errors.New("LINE_CHANNEL_SECRET alone gives no token")
 	errOrigin        = errors.New("must start with http:// or https://")
 	errRedisURL      = errors.New("the Redis URL must start with redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://")
@@ -145,6 +147,11 @@ func hintFor(err error) string {
 	case errors.Is(err, errNoChannel):
 		return "set LINE_CHANNEL_ACCESS_TOKEN, or name a file with channels: by --config " +
 			"(for lineq simulate the token is simulated-token)"
+	case errors.Is(err, errAPIKeys):
+		return "api_keys: [{name: …, sha256: …, scopes: [read]}]; printf %s KEY | sha256sum gives the hash"
+	case errors.Is(err, errNoCallers):
+		return "choose a token for its callers, and name it by gateway_token_env or gateway_token_file; " +
+			"for the channel default of the environment by LINEQ_GATEWAY_TOKEN"
 	case errors.Is(err, errSecretAlone):
 		return "set LINE_CHANNEL_ACCESS_TOKEN, or LINE_CHANNEL_ID beside the secret"
 	case errors.Is(err, errOrigin):

@@ -35,6 +35,9 @@ func TestImportsRunOneWay(t *testing.T) {
 			}
 			for _, i := range all {
 				for _, f := range forbidden {
+					if f == "net/http" && strings.HasPrefix(p, "producer/gateway") {
+						continue // it is the HTTP side
+					}
 					assert.False(t, i == f || strings.HasPrefix(i, f+"/"), "%s imports %s", p, i)
 				}
 			}

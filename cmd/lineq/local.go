@@ -1,9 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -12,7 +15,11 @@ import (
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/gateway"
+	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/worker"
 )
 
@@ -26,8 +33,11 @@ type local struct {
 	// adapt changes the worker's configuration; nil: nothing.
 	adapt func(redis.UniversalClient, *worker.Config) error
 
-	rdb     redis.UniversalClient
-	lineURL string
+	gatewayAddr string // empty: there is none
+
+	rdb        redis.UniversalClient
+	lineURL    string
+	gatewayURL string
 }
 
 // localGrace is how long sends to the simulated LINE may take to finish at the end.
@@ -62,9 +72,12 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	line := serveSimulator(listener, l.sim)
 	defer line.stop()
 
-	client, err := lineapi.New(lineapi.Config{
-		Token: lineapi.StaticToken(linesim.DefaultChannel.Token), Origin: l.lineURL, DataOrigin: l.lineURL,
-	})
+	token := lineapi.StaticToken(linesim.DefaultChannel.Token)
+	client, err := lineapi.New(lineapi.Config{Token: token, Origin: l.lineURL, DataOrigin: l.lineURL})
+	if err != nil {
+		return err
+	}
+	serveGateway, err := l.gateway(token, client)
 	if err != nil {
 		return err
 	}
@@ -98,15 +111,73 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 		case <-ctx.Done():
 		}
 	}()
+	served := make(chan error, 1)
+	go func() {
+		err := serveGateway(ctx)
+		if err != nil {
+			cancel(err)
+		}
+		served <- err
+	}()
 	err = use(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause // why use had to end
 	}
 	cancel(nil)
+	err = cmp.Or(err, <-served)
 	if worked = <-ended; err == nil {
 		err = worked
 	}
 	return err
+}
+
+// localKey is the API key of a gateway that anybody on this machine may use.
+const localKey = "lineq-dev"
+
+// gateway prepares one for the channel default, which has the simulator's control handler beside it.
+func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
+	serve func(context.Context) error, err error,
+) {
+	if l.gatewayAddr == "" {
+		return func(context.Context) error { return nil }, nil
+	}
+	q, err := producer.New(producer.Config{Redis: l.rdb, Gather: true})
+	if err != nil {
+		return nil, err
+	}
+	limiter, err := limit.New(limit.Config{Redis: l.rdb})
+	if err != nil {
+		return nil, err
+	}
+	management, err := manage.New(manage.Config{
+		Redis: l.rdb, Producer: q, Log: l.log,
+		Clients: map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))},
+		Keys: []manage.Key{{
+			Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
+			Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
+		}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	g, err := gateway.New(gateway.Config{
+		Redis: l.rdb, Producer: q, Limiter: limiter, Origin: l.lineURL, DataOrigin: l.lineURL, Log: l.log,
+		Channels: map[string]gateway.Channel{
+			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
+		},
+		Beside: map[string]http.Handler{
+			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()), "/lineq": management,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen("--addr", l.gatewayAddr)
+	if err != nil {
+		return nil, err
+	}
+	l.gatewayURL = "http://" + listener.Addr().String()
+	return func(ctx context.Context) error { return g.Serve(ctx, listener, localGrace) }, nil
 }
 
 // startRedis runs a Redis within this process. Its keys expire by a clock that somebody has to move on.

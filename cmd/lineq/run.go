@@ -18,6 +18,7 @@ type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Send to a simulated LINE, all in this process, and show the result."`
 	Dev        devCommand        `cmd:"" help:"Run Redis, a simulated LINE and a worker in this process."`
 	Worker     workerCommand     `cmd:"" help:"Send what was enqueued."`
+	Serve      serveCommand      `cmd:"" help:"Serve LINE's API to apps, and queue what they send."`
 	Simulate   simulateCommand   `cmd:"" help:"Run the simulated LINE alone."`
 	Send       sendCommand       `cmd:"" help:"Enqueue messages."`
 	Campaign   campaignCommand   `cmd:"" help:"Send to everybody in a file, and control that."`
@@ -41,6 +42,7 @@ Every flag --foo-bar has the environment name LINEQ_FOO_BAR. A flag beats the en
     lineq demo                                  see it work, with nothing installed
     lineq dev                                   the same parts, to develop against
     lineq worker                                send for the channel of LINE_CHANNEL_ACCESS_TOKEN
+    lineq serve                                 take what bots send with any SDK
     lineq send push --to U… --text hello --wait
     lineq campaign send --audience followers.csv --message offer.json --watch
     lineq schedule add broadcast --id monday --cron '0 9 * * MON' --tz Asia/Tokyo --text 'Good morning'`

@@ -74,9 +74,9 @@ func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
 			"campaign", "channel", "chat", "completion", "demo", "dev", "doctor", "log", "quota", "richmenu", "schedule", "send",
-			"simulate", "task", "version", "worker",
+			"serve", "simulate", "task", "version", "worker",
 		},
-		"s":                        {"schedule", "send", "simulate"},
+		"s":                        {"schedule", "send", "serve", "simulate"},
 		"send ":                    {"broadcast", "multicast", "narrowcast", "push", "reply"},
 		"send push --me":           {"--message"},
 		"send push --message ":     nil,

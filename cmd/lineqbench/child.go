@@ -15,7 +15,7 @@ const childEnv = "LINEQBENCH_CHILD"
 
 // child is what a worker's process has to know.
 type child struct {
-	As    string // lineq, asynq, bare or intake
+	As    string // lineq, asynq, bare, intake, handler or gateway
 	Redis string // address
 	LINE  string // origin
 	Token string
@@ -88,6 +88,8 @@ func runChild(spec string, stdin io.Reader, stdout io.Writer) error {
 		return c.runBare(ctx)
 	case "intake":
 		return c.runIntake(ctx, stdout)
+	case "handler", "gateway":
+		return c.serve(ctx, stdout)
 	}
 	return errors.New("unknown kind of worker")
 }

@@ -62,6 +62,7 @@ var parts = []struct{ letter, name string }{
 	{"k", "intake of campaigns: rate, bytes of Redis, memory"},
 	{"l", "campaigns, personalised pushes, beside a bare loop and asynq with LINE's SDK"},
 	{"m", "use of LINE's limits by campaigns, and 429s, with 1 to 4 workers"},
+	{"n", "pushes that the gateway accepts, beside a bare handler with one asynq Enqueue; needs wrk"},
 }
 
 // measures measure the parts, some of them together, in turns.
@@ -80,6 +81,7 @@ var measures = []struct {
 	{"k", measureIntake},
 	{"l", measureCampaignRates},
 	{"m", measureCampaignLimits},
+	{"n", measureGateway},
 }
 
 // bench is one run of the program.

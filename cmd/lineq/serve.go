@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/gateway"
+	"github.com/lineq/lineq/producer/gateway/manage"
+	"github.com/lineq/lineq/tasks/limit"
+)
+
+// serveCommand is lineq serve.
+type serveCommand struct {
+	Addr       string        `default:"127.0.0.1:8789" help:"Address to listen on, port 0 for a free one."`
+	PathPrefix string        `placeholder:"PATH" help:"Serve below this path, too, such as /line."`
+	TLSCert    string        `name:"tls-cert" placeholder:"FILE" help:"Certificate chain in PEM, to speak TLS; else a proxy in front does."`
+	TLSKey     string        `name:"tls-key" placeholder:"FILE" help:"Its key in PEM."`
+	Grace      time.Duration `default:"15s" help:"How long requests under way may take to finish at the end."`
+	logFlags
+	lineFlags
+	limitFlags
+	redisFlag
+	metricsFlag
+}
+
+func (serveCommand) Help() string {
+	return `Examples:
+
+    LINE_CHANNEL_ACCESS_TOKEN=… lineq serve
+    lineq serve --config lineq.yaml --addr :8443 --tls-cert cert.pem --tls-key key.pem
+
+A bot points the base URL of its SDK at it (the one for api.line.me and the one for api-data.line.me) and keeps its token.
+What it sends is queued, and lineq worker sends it; everything else goes on to LINE. Request headers that LINE doesn't
+have: X-Lineq-At (RFC 3339, or seconds since 1970), X-Lineq-Id, X-Lineq-Urgent: true.
+
+A caller's bearer token says for which channel it calls. It is the channel access token of the channel, or a token for
+callers alone, which a channel with channel_id and secret needs:
+
+    channels:
+      shop:
+        token_env: SHOP_TOKEN
+      news:
+        channel_id: "1234567890"
+        secret_file: /run/secrets/news
+        gateway_token_env: NEWS_GATEWAY_TOKEN
+
+For the channel default of LINE_CHANNEL_ID and LINE_CHANNEL_SECRET it is LINEQ_GATEWAY_TOKEN.
+
+Below /lineq/v1 is an API for what LINE's API doesn't have: tasks, campaigns, channels, the delivery log. It is described
+at /lineq/v1/openapi.yaml. Its callers have keys, of which the file of --config holds hashes (printf %s KEY | sha256sum):
+
+    api_keys:
+      - name: dashboard
+        sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+        scopes: [read]                  # send: campaigns; operate: cancel, pause, hold
+
+/healthz and /readyz are open to everybody; /metrics needs a key that may read, and --metrics-addr shows it elsewhere.
+
+` + limitsHelp
+}
+
+func (c serveCommand) Run(ctx context.Context, a *app) error {
+	if c.Grace <= 0 {
+		return misusef("--grace must be above zero")
+	}
+	certificates, err := c.certificates()
+	if err != nil {
+		return err
+	}
+	channels, err := c.callers(ctx, a)
+	if err != nil {
+		return err
+	}
+	clients, err := c.clients(a)
+	if err != nil {
+		return err
+	}
+	limits, err := c.limits(a, c.lineFlags, clients)
+	if err != nil {
+		return err
+	}
+	rdb, err := openRedis(ctx, c.Redis, gatewayRedis)
+	if err != nil {
+		return err
+	}
+	defer rdb.Close()
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(gateway.GCPercent)
+	}
+	log := c.logger(a.stderr)
+	registry, stop, err := c.serve(log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
+	if err != nil {
+		return err
+	}
+	limiter, err := limit.New(limit.Config{Redis: rdb, Limits: limits})
+	if err != nil {
+		return err
+	}
+	for name, client := range clients {
+		clients[name] = client.Paced(limiter.Before(name))
+	}
+	management, err := manage.New(manage.Config{
+		Redis: rdb, Producer: q, Clients: clients, Keys: a.apiKeys(), Metrics: registry, Log: log,
+	})
+	if err != nil {
+		return misuse(marked{err, errAPIKeys})
+	}
+	api, data, err := c.origins()
+	if err != nil {
+		return err
+	}
+	g, err := gateway.New(gateway.Config{
+		Redis: rdb, Producer: q, Channels: channels, Limiter: limiter, Origin: api, DataOrigin: data,
+		PathPrefix: c.PathPrefix, Metrics: registry, Log: log,
+		Beside: map[string]http.Handler{"/lineq": management, "/metrics": management},
+	})
+	if err != nil {
+		return misuse(err)
+	}
+	l, err := listen("--addr", c.Addr)
+	if err != nil {
+		return err
+	}
+	scheme := "http://"
+	if certificates != nil {
+		l, scheme = tls.NewListener(l, certificates), "https://"
+	}
+	line := c.LineOrigin
+	if line == "" {
+		line = lineapi.DefaultOrigin
+	}
+	log.Info("serving LINE's API", zap.String("url", scheme+l.Addr().String()+c.PathPrefix),
+		zap.Strings("channels", slices.Sorted(maps.Keys(channels))), zap.String("redis", redisName(c.Redis)),
+		zap.String("line", line))
+	return g.Serve(ctx, l, c.Grace)
+}
+
+// apiKeys are those of the file of --config.
+func (a *app) apiKeys() []manage.Key {
+	var keys []manage.Key
+	if a.config != nil {
+		for _, k := range a.config.apiKeys {
+			keys = append(keys, manage.Key{Name: k.Name, SHA256: k.SHA256, Scopes: k.Scopes})
+		}
+	}
+	return keys
+}
+
+// certificates is what TLS needs; nil: it isn't spoken.
+func (c serveCommand) certificates() (*tls.Config, error) {
+	switch {
+	case c.TLSCert == "" && c.TLSKey == "":
+		return nil, nil
+	case c.TLSCert == "" || c.TLSKey == "":
+		return nil, misusef("--tls-cert and --tls-key belong together")
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, misuse(errors.Join(errors.New("--tls-cert and --tls-key can't be read"), err))
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// gatewayRedis lets a request fail soon when Redis does: its caller waits, and knows best whether to try again.
+func gatewayRedis(o *redis.UniversalOptions) *redis.UniversalOptions {
+	o.MaxRetries, o.DialerRetries = 1, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = time.Second, 2*time.Second, 2*time.Second
+	o.PoolSize = max(o.PoolSize, 32)
+	return o
+}
