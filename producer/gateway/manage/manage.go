@@ -1,5 +1,5 @@
 // Package manage is the HTTP API below /lineq/v1 for what LINE's API doesn't have: what became of a task, campaigns,
-// held channels, the delivery log. Start with [New]; openapi.yaml, which it serves, describes all of it.
+// schedules, held channels, the delivery log. Start with [New]; openapi.yaml, which it serves, describes all of it.
 //
 // Callers have keys with scopes: read looks at everything, send makes campaigns and starts tasks again, operate cancels,
 // pauses and holds. Errors are application/problem+json. A POST with an Idempotency-Key is carried out once in 24 hours; a
@@ -96,6 +96,14 @@ func (a *API) routes() {
 		"POST /campaigns/{id}/retry":   a.may(Send, a.once(a.retryCampaign)),
 		"GET /campaigns/{id}/failures": a.may(Read, a.failures),
 		"GET /campaigns/{id}/export":   a.may(Read, a.export),
+
+		"POST /schedules":             a.may(Send, a.createSchedule), // its id makes it idempotent
+		"GET /schedules":              a.may(Read, a.listSchedules),
+		"GET /schedules/{id}":         a.may(Read, onSchedule(a.q.ScheduleSummary)),
+		"POST /schedules/{id}/pause":  a.may(Operate, a.once(onSchedule(a.q.PauseSchedule))),
+		"POST /schedules/{id}/resume": a.may(Operate, a.once(onSchedule(a.q.ResumeSchedule))),
+		"POST /schedules/{id}/run":    a.may(Send, a.once(onSchedule(a.q.RunSchedule))),
+		"DELETE /schedules/{id}":      a.may(Operate, a.removeSchedule),
 
 		"GET /channels":                   a.may(Read, a.channels),
 		"GET /channels/{channel}":         a.may(Read, a.channel),

@@ -326,6 +326,48 @@ func TestChannels(t *testing.T) {
 	assert.Equal(t, 400, s.ask(t, "operator", "POST", "/channels/default/hold", `{"x":1}`).status)
 }
 
+func TestSchedules(t *testing.T) {
+	s := newStage(t)
+	const weekly = `{"id":"weekly","cron":"0 9 * * MON","tz":"Asia/Tokyo","kind":"push",
+		"task":{"to":"` + user + `","messages":[{"type":"text","text":"A new week"}]}}`
+	made := s.ask(t, "sender", "POST", "/schedules", weekly)
+	require.Equal(t, http.StatusOK, made.status, made.body)
+	assert.Contains(t, made.body, `"missed":"run_once"`)
+	assert.Equal(t, made.body, s.ask(t, "sender", "POST", "/schedules", weekly).body, "the same again changes nothing")
+	assert.Equal(t, 409, s.ask(t, "sender", "POST", "/schedules", strings.Replace(weekly, "MON", "TUE", 1)).status)
+	club := s.ask(t, "sender", "POST", "/schedules", `{"id":"club","cron":"@daily","tz":"Asia/Tokyo","channel":"shop",
+		"campaign":{"messages":[{"type":"text","text":"Hi {{name}}"}]},"audience":"/srv/members.csv"}`)
+	assert.Equal(t, http.StatusOK, club.status, club.body)
+
+	assert.Contains(t, s.ask(t, "reader", "GET", "/schedules", "").body, `"id":"club"`)
+	assert.NotContains(t, s.ask(t, "reader", "GET", "/schedules?channel=default", "").body, `"id":"club"`)
+	assert.Contains(t, s.ask(t, "operator", "POST", "/schedules/weekly/pause", "").body, `"paused":true`)
+	assert.Contains(t, s.ask(t, "reader", "GET", "/schedules/weekly", "").body, `"paused":true`)
+	assert.Contains(t, s.ask(t, "operator", "POST", "/schedules/weekly/resume", "").body, `"paused":false`)
+	s.work(t)
+	assert.Equal(t, http.StatusOK, s.ask(t, "sender", "POST", "/schedules/weekly/run", "").status)
+	require.Eventually(t, func() bool {
+		return strings.Contains(s.ask(t, "reader", "GET", "/schedules/weekly", "").body, `"outcome":"sent"`)
+	}, 20*time.Second, 20*time.Millisecond)
+	assert.Equal(t, 1, s.sim.Ledger().Count(user))
+	assert.Equal(t, 204, s.ask(t, "operator", "DELETE", "/schedules/weekly", "").status)
+	assert.Equal(t, 404, s.ask(t, "reader", "GET", "/schedules/weekly", "").status)
+
+	for name, body := range map[string]string{
+		"neither": `{"id":"a","cron":"@daily"}`, "a cron": strings.Replace(weekly, "MON", "SOON", 1),
+		"a command": `{"id":"a","cron":"@daily","command":"ls"}`, "an unknown kind": strings.Replace(weekly, `"push"`, `"pull"`, 1),
+		"a time":  strings.Replace(weekly, `"kind"`, `"expire":"soon","kind"`, 1),
+		"an id":   strings.Replace(weekly, `"weekly"`, `"a b"`, 1),
+		"no user": strings.Replace(weekly, user, "all", 1),
+		"a path":  `{"id":"a","cron":"@daily","campaign":{"messages":[{"type":"text","text":"Hi"}]},"audience":"members.csv"}`,
+	} {
+		got := s.ask(t, "sender", "POST", "/schedules", body)
+		assert.Contains(t, []int{400, 422}, got.status, name+": "+got.body)
+	}
+	assert.Equal(t, 403, s.ask(t, "sender", "DELETE", "/schedules/club", "").status)
+	assert.Equal(t, 400, s.ask(t, "reader", "GET", "/schedules/a%20b", "").status)
+}
+
 func TestLog(t *testing.T) {
 	s := newStage(t)
 	front := httptest.NewServer(s)

@@ -16,6 +16,7 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // problem is an error as RFC 9457 has it.
@@ -42,13 +43,15 @@ func problemOf(err error) problem {
 	switch {
 	case errors.As(err, &known):
 		return known
-	case errors.Is(err, producer.ErrNotFound), errors.Is(err, campaign.ErrNotFound), errors.Is(err, record.ErrNotFound):
+	case errors.Is(err, producer.ErrNotFound), errors.Is(err, campaign.ErrNotFound), errors.Is(err, record.ErrNotFound),
+		errors.Is(err, schedule.ErrNotFound):
 		return problem{Status: http.StatusNotFound, Detail: text}
 	case errors.Is(err, campaign.ErrExpired):
 		return problem{Status: http.StatusGone, Detail: text}
 	case errors.Is(err, producer.ErrIDReused), errors.Is(err, campaign.ErrIDReused), errors.Is(err, campaign.ErrIntake),
 		errors.Is(err, producer.ErrBusy), errors.Is(err, producer.ErrDecided), errors.Is(err, producer.ErrNotQueued),
-		errors.Is(err, record.ErrSent), errors.Is(err, campaign.ErrState), errors.Is(err, producer.ErrNobodyFailed):
+		errors.Is(err, record.ErrSent), errors.Is(err, campaign.ErrState), errors.Is(err, producer.ErrNobodyFailed),
+		errors.Is(err, schedule.ErrIDReused):
 		return problem{Status: http.StatusConflict, Detail: text}
 	case errors.As(err, &refused) && refused.Unsent && refused.Reason == lineapi.Invalid:
 		return problem{Status: http.StatusUnprocessableEntity, Detail: text, Details: refused.Details}
