@@ -94,7 +94,7 @@ func (r MulticastRequest) body() ([]byte, error) {
 	p.units(r.CustomAggregationUnits)
 	p.retryKey(r.RetryKey)
 	var b object
-	b.value("to", r.To)
+	b.ids("to", r.To)
 	b.messages(r.Messages)
 	b.options(r.NotificationDisabled, r.CustomAggregationUnits)
 	return b.checked(p)

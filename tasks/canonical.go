@@ -125,4 +125,9 @@ func isPlain(text []byte) bool {
 	return ascii || utf8.Valid(text) && !bytes.Contains(text, []byte("\u2028")) && !bytes.Contains(text, []byte("\u2029"))
 }
 
-func afterSpace(src []byte) []byte { return bytes.TrimLeft(src, " \t\r\n") }
+func afterSpace(src []byte) []byte {
+	if len(src) > 0 && src[0] > ' ' {
+		return src // as nearly everywhere
+	}
+	return bytes.TrimLeft(src, " \t\r\n")
+}

@@ -54,6 +54,11 @@ func (m *metrics) answered(name string, e endpoint.Endpoint, status int, reason 
 	m.requests.WithLabelValues(name, e.Operation, code).Inc()
 }
 
+// accepted is what answered counts for requests that LINE has taken, for who has many of them.
+func (m *metrics) accepted(name string, e endpoint.Endpoint) prometheus.Counter {
+	return m.requests.WithLabelValues(name, e.Operation, "ok")
+}
+
 func (m *metrics) waited(name string, e endpoint.Endpoint, d time.Duration) {
 	m.waits.WithLabelValues(name, e.Operation).Observe(d.Seconds())
 }

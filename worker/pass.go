@@ -145,10 +145,13 @@ func (p *pass) send(it item) {
 	if t == nil {
 		return
 	}
+	if t.err == nil {
+		p.lane.w.served(p.lane.ctx, p.lane.plan.channel, t.endpoint)
+		return
+	}
 	// This may take a while, as LINE may be asked for its quota: the pass doesn't wait for it.
-	j := &job{Envelope: tasks.Envelope{Channel: p.lane.plan.channel}, policy: t.policy, client: p.lane.client}
-	if t.err != nil {
-		j.Task = t.task()
+	j := &job{
+		Envelope: tasks.Envelope{Channel: p.lane.plan.channel, Task: t.task()}, policy: t.policy, client: p.lane.client,
 	}
 	p.lane.w.react(p.lane.ctx, j, t.answer, t.reason)
 }
@@ -192,7 +195,11 @@ func (p *pass) try(it item) *tried {
 		l.plan.took(time.Since(start))
 	}
 	v := decide(a, record.Begun{Attempts: p.unit.Passes}, l.w.random())
-	l.w.metrics.answered(l.plan.channel, a.endpoint, statusOf(a.err), v.Reason)
+	if a.err == nil {
+		l.plan.accepted[p.unit.Pushes].Inc()
+	} else {
+		l.w.metrics.answered(l.plan.channel, a.endpoint, statusOf(a.err), v.Reason)
+	}
 	p.judge(it.part, status, a, v)
 	return &tried{r, a, v.Reason}
 }

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
+	"github.com/lineq/lineq/lineapi/endpoint"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
@@ -17,14 +19,16 @@ import (
 
 // react does what an answer asks of more than its own task: of the endpoint, for all workers, or of the channel.
 func (w *Worker) react(ctx context.Context, j *job, a answer, reason lineapi.Reason) {
+	if a.err == nil {
+		w.served(ctx, j.Channel, a.endpoint)
+		return
+	}
 	var e *lineapi.Error
 	if !errors.As(a.err, &e) {
 		e = &lineapi.Error{}
 	}
 	heard := limit.Served
 	switch {
-	case a.err == nil:
-		w.tokens.works(j.Channel)
 	case reason == lineapi.Auth:
 		w.refusedToken(ctx, j, a, e)
 	case reason == lineapi.Quota:
@@ -50,6 +54,14 @@ func (w *Worker) react(ctx context.Context, j *job, a answer, reason lineapi.Rea
 	}
 }
 
+// served tells that LINE has taken a request.
+func (w *Worker) served(ctx context.Context, name string, e endpoint.Endpoint) {
+	w.tokens.works(name)
+	if err := w.limiter.Answered(ctx, name, e, limit.Served); err != nil {
+		w.log.Debug("the limiter can't be told", zap.String("channel", name), zap.Error(err))
+	}
+}
+
 // renewalTime is how long a channel whose token renews itself may be refused before it is held: requests that were under
 // way with the old token come back in that time.
 const renewalTime = 10 * time.Second
@@ -70,9 +82,13 @@ func (w *Worker) refusedToken(ctx context.Context, j *job, a answer, e *lineapi.
 type refusals struct {
 	mu    sync.Mutex
 	since map[string]time.Time
+	any   atomic.Bool // there are some
 }
 
 func (r *refusals) works(name string) {
+	if !r.any.Load() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.since, name)
@@ -87,6 +103,7 @@ func (r *refusals) refusedFor(name string, now time.Time) time.Duration {
 	if _, known := r.since[name]; !known {
 		r.since[name] = now
 	}
+	r.any.Store(true)
 	return now.Sub(r.since[name])
 }
 
