@@ -22,7 +22,7 @@ test: ## all tests, with the race detector; ends with a list of what was skipped
 	go run gotest.tools/gotestsum@v1.13.0 --format pkgname -- $(RACE) -shuffle=on -parallel 8 ./...
 
 .PHONY: chaos
-chaos: ## kill, freeze and cut everything while 200,000 sends flow, in four minutes; SEED=N repeats a run; needs redis-server
+chaos: ## kill, freeze and cut everything while 200,000 sends flow, in five minutes; SEED=N repeats a run; needs redis-server
 	go test -C cmd/lineq/chaos -count 1 -timeout 20m -run '^TestChaos$$' -chaos.full $(if $(SEED),-chaos.seed $(SEED))
 
 .PHONY: check
@@ -37,5 +37,5 @@ fuzz: ## every fuzz test for half a minute
 		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$p || exit 1; done; done
 
 .PHONY: bench
-bench: ## lineq beside asynq with LINE's SDK: rates, limits, latency, Redis bytes, in eight minutes; needs redis-server
+bench: ## lineq beside asynq with LINE's SDK: rates, limits, latency, campaigns, gateway, in ten minutes; needs redis-server and wrk
 	go run ./cmd/lineqbench
