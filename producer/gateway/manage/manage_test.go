@@ -52,7 +52,7 @@ type stage struct {
 	seen   map[string]bool // operations of the document
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t testing.TB) *stage {
 	_, rdb := redistest.Mini(t)
 	sim, err := linesim.New(linesim.Config{Channels: []linesim.Channel{{
 		ID: "1", Token: "token", Quota: linesim.Quota{Limit: 1000},
