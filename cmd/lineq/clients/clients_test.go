@@ -1,11 +1,11 @@
 // Package clients runs the clients of npm against lineq serve: the one whose methods lineq was measured by at first,
 // messaging-api-line of 2018, and LINE's own. Each runs twice, once at the simulated LINE itself and once through the
-// gateway, with a worker and another simulated LINE behind it, and both must have seen and caused the same.
+// gateway, with lineq worker and another simulated LINE behind it, and both must have seen and caused the same.
 package clients
 
 import (
+	"bufio"
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"image"
@@ -18,20 +18,16 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
-	"github.com/lineq/lineq/producer/gateway"
-	"github.com/lineq/lineq/tasks"
-	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/redistest"
-	"github.com/lineq/lineq/worker"
 )
 
 // seedMethods is how many methods the client of 2018 documented.
@@ -116,35 +112,52 @@ func newSide(t *testing.T) *side {
 	return &side{sim, server.URL}
 }
 
-// throughGateway puts a gateway and a worker in front of the simulated LINE. What lineq tells of the sends is in the
-// delivery log.
-func (s *side) throughGateway(t *testing.T) *producer.Client {
-	_, rdb := redistest.Mini(t)
-	token := lineapi.StaticToken(linesim.DefaultChannel.Token)
-	client, err := lineapi.New(lineapi.Config{Token: token, Origin: s.origin, DataOrigin: s.origin})
+// throughGateway puts lineq serve and lineq worker in front of the simulated LINE.
+func (s *side) throughGateway(t *testing.T, binary string) *producer.Client {
+	m, rdb := redistest.Mini(t)
+	env := append(os.Environ(), "REDIS_URL=redis://"+m.Addr(), "LINE_CHANNEL_ACCESS_TOKEN="+linesim.DefaultChannel.Token)
+	line := []string{"--line-origin", s.origin, "--line-data-origin", s.origin}
+	start(t, binary, env, "worker started", append([]string{"worker"}, line...)...)
+	served := start(t, binary, env, "serving LINE's API",
+		append([]string{"serve", "--addr", "127.0.0.1:0", "--path-prefix", "/line"}, line...)...)
+	s.origin = servedAt.FindStringSubmatch(served)[1] // below the prefix
+	q, err := producer.New(producer.Config{Redis: rdb})
 	require.NoError(t, err)
-	w, err := worker.New(worker.Config{Redis: rdb, Channels: map[string]*lineapi.Client{tasks.DefaultChannel: client}})
-	require.NoError(t, err)
-	ended := make(chan error, 1)
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() { ended <- w.Run(ctx) }()
-	t.Cleanup(func() { cancel(); assert.NoError(t, <-ended) })
-
-	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
-	require.NoError(t, err)
-	limiter, err := limit.New(limit.Config{Redis: rdb})
-	require.NoError(t, err)
-	g, err := gateway.New(gateway.Config{
-		Redis: rdb, Producer: q, Limiter: limiter, Origin: s.origin, DataOrigin: s.origin, PathPrefix: "/line",
-		Channels: map[string]gateway.Channel{
-			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
-		},
-	})
-	require.NoError(t, err)
-	server := httptest.NewServer(g)
-	t.Cleanup(server.Close)
-	s.origin = server.URL + "/line"
 	return q
+}
+
+var servedAt = regexp.MustCompile(`"url": "([^"]+)"`)
+
+// start runs lineq until the test ends, and returns the line of its log that says that it is ready.
+func start(t *testing.T, binary string, env []string, ready string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(binary, args...)
+	cmd.Env = env
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	said := make(chan string, 1)
+	read := make(chan struct{})
+	var all strings.Builder
+	go func() {
+		defer close(read)
+		defer close(said)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			all.WriteString(lines.Text() + "\n")
+			if strings.Contains(lines.Text(), ready) {
+				said <- lines.Text()
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-read
+		assert.NoError(t, cmd.Wait(), "%s", &all)
+		assert.NotContains(t, all.String(), linesim.DefaultChannel.Token)
+	})
+	line, ok := <-said
+	require.True(t, ok, "lineq %s ended: %s", args[0], &all)
+	return line
 }
 
 // run runs a script, and returns what it called.
@@ -159,7 +172,7 @@ func (s *side) run(t *testing.T, dir, script string) []called {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
-	require.NoError(t, err, "%s", &stderr)
+	require.NoError(t, err, "%s%s", out, &stderr)
 	var all []called
 	for line := range strings.Lines(string(out)) {
 		var c called
@@ -209,11 +222,14 @@ func (s *side) received(id string) []string {
 }
 
 func TestClientsSeeLINE(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "lineq")
+	out, err := exec.Command("go", "build", "-o", binary, "github.com/lineq/lineq/cmd/lineq").CombinedOutput()
+	require.NoError(t, err, "%s", out)
 	for _, script := range []string{"seed.cjs", "sdk.cjs"} {
 		t.Run(script, func(t *testing.T) {
 			dir := needs(t)
 			direct, queued := newSide(t), newSide(t)
-			q := queued.throughGateway(t)
+			q := queued.throughGateway(t, binary)
 			want, got := direct.run(t, dir, script), queued.run(t, dir, script)
 			require.Len(t, got, len(want))
 			methods := map[string]bool{}

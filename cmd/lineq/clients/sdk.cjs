@@ -24,11 +24,19 @@ async function read(stream) {
   return Buffer.concat(parts);
 }
 
+// What was queued takes effect some milliseconds later.
 async function eventually(client, method, ...args) {
   for (let i = 0; i < 200; i++) {
     try { await client[method](...args); break; } catch { await new Promise(done => setTimeout(done, 25)); }
   }
   return call(client, method, ...args);
+}
+
+// gone waits until a call that had an answer has none.
+async function gone(client, method, ...args) {
+  for (let i = 0; i < 200; i++) {
+    try { await client[method](...args); await new Promise(done => setTimeout(done, 25)); } catch { return; }
+  }
 }
 
 const png = new Blob([Buffer.from(process.env.IMAGE, 'base64')], { type: 'image/png' });
@@ -85,6 +93,7 @@ const key = '5f0c3f4e-9b1d-4c53-8d6a-0d0a6a3c7c11';
   await call(api, 'linkRichMenuIdToUser', f.user, richMenuId);
   await eventually(api, 'getRichMenuIdOfUser', f.user);
   await call(api, 'unlinkRichMenuIdFromUser', f.user);
+  await gone(api, 'getRichMenuIdOfUser', f.user);
   await call(api, 'linkRichMenuIdToUsers', { userIds: f.others, richMenuId });
   await eventually(api, 'getRichMenuIdOfUser', f.others[0]);
   await call(api, 'unlinkRichMenuIdFromUsers', { userIds: f.others });
