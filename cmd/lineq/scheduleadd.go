@@ -174,9 +174,7 @@ func (c scheduleAddBroadcast) Run(ctx context.Context, a *app) error {
 }
 
 type scheduleAddNarrowcast struct {
-	Recipient string `placeholder:"FILE" help:"JSON object with LINE's recipient: audiences and operators."`
-	Filter    string `placeholder:"FILE" help:"JSON object with LINE's filter: demographics."`
-	Limit     string `placeholder:"FILE" help:"JSON object with LINE's limit, as {\"max\":1000}."`
+	narrowcastFlags
 	messageFlags
 	addTaskFlags
 }
@@ -190,18 +188,8 @@ func (scheduleAddNarrowcast) Help() string {
 }
 
 func (c scheduleAddNarrowcast) Run(ctx context.Context, a *app) error {
-	messages, err := c.messages(a)
+	t, err := c.narrowcast(a, c.messageFlags)
 	if err != nil {
-		return err
-	}
-	t := tasks.Narrowcast{Messages: messages}
-	if t.Recipient, err = a.readObject(c.Recipient); err != nil {
-		return err
-	}
-	if t.Filter, err = a.readObject(c.Filter); err != nil {
-		return err
-	}
-	if t.Limit, err = a.readObject(c.Limit); err != nil {
 		return err
 	}
 	return c.addTask(ctx, a, t)

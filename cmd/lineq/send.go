@@ -139,10 +139,29 @@ func (c sendBroadcast) Run(ctx context.Context, a *app) error {
 	return c.send(ctx, a, tasks.Broadcast{Messages: messages})
 }
 
-type sendNarrowcast struct {
+// narrowcastFlags say whom a narrowcast reaches.
+type narrowcastFlags struct {
 	Recipient string `placeholder:"FILE" help:"JSON object with LINE's recipient: audiences and operators."`
 	Filter    string `placeholder:"FILE" help:"JSON object with LINE's filter: demographics."`
 	Limit     string `placeholder:"FILE" help:"JSON object with LINE's limit, as {\"max\":1000}."`
+}
+
+func (f narrowcastFlags) narrowcast(a *app, m messageFlags) (t tasks.Narrowcast, err error) {
+	if t.Messages, err = m.messages(a); err != nil {
+		return t, err
+	}
+	if t.Recipient, err = a.readObject(f.Recipient); err != nil {
+		return t, err
+	}
+	if t.Filter, err = a.readObject(f.Filter); err != nil {
+		return t, err
+	}
+	t.Limit, err = a.readObject(f.Limit)
+	return t, err
+}
+
+type sendNarrowcast struct {
+	narrowcastFlags
 	sendFlags
 }
 
@@ -156,18 +175,8 @@ Sent means that LINE has taken the order; it works on it for a while. LINE allow
 }
 
 func (c sendNarrowcast) Run(ctx context.Context, a *app) error {
-	messages, err := c.messages(a)
+	t, err := c.narrowcast(a, c.messageFlags)
 	if err != nil {
-		return err
-	}
-	t := tasks.Narrowcast{Messages: messages}
-	if t.Recipient, err = a.readObject(c.Recipient); err != nil {
-		return err
-	}
-	if t.Filter, err = a.readObject(c.Filter); err != nil {
-		return err
-	}
-	if t.Limit, err = a.readObject(c.Limit); err != nil {
 		return err
 	}
 	return c.send(ctx, a, t)
