@@ -352,6 +352,28 @@ func TestAColumnThatNobodyHas(t *testing.T) {
 	assert.Equal(t, 1000, rejected)
 }
 
+// Who is rejected while the columns aren't known isn't kept without end.
+func TestManyRejectedBeforeAColumnIsThere(t *testing.T) {
+	_, rdb := redistest.Mini(t)
+	told, most := 0, 0
+	report, err := newClient(t, rdb).Campaign(t.Context(), producer.Campaign{
+		ID: "c", Messages: says("Dear {{name}}"), Rejected: func(campaign.RowError) { told++ },
+		To: func(yield func(campaign.Recipient, error) bool) {
+			for read := range 5000 {
+				most = max(most, read-told)
+				if !yield(campaign.Recipient{To: "nobody", Line: read + 1}, nil) {
+					return
+				}
+			}
+			yield(campaign.Recipient{To: alice, Vars: map[string]string{"name": "Aoi"}}, nil)
+		},
+	})
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, report.Recipients)
+	assert.Equal(t, 5000, told)
+	assert.LessOrEqual(t, most, 1000)
+}
+
 func TestCampaignRefuses(t *testing.T) {
 	_, rdb := redistest.Mini(t)
 	q := newClient(t, rdb)

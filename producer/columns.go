@@ -8,7 +8,7 @@ import (
 )
 
 // columnRows is how many rows are read before a column that none of them has counts as one that isn't there. In a CSV
-// the first row has all; an object may leave one out.
+// the first row has all; an object may leave one out. No more rejected rows than that are held meanwhile.
 const columnRows = 1000
 
 // columns watches whether an audience has those that the placeholders need. While it isn't known, nobody is told of the
@@ -41,6 +41,15 @@ func (c *columns) look(which int, vars map[string]string) (held []campaign.RowEr
 		return c.settle()
 	}
 	return nil, nil
+}
+
+// hold keeps a row that was rejected, and returns what was held where that is too much.
+func (c *columns) hold(wrong campaign.RowError) (held []campaign.RowError) {
+	c.held = append(c.held, wrong)
+	if len(c.held) == columnRows {
+		held, c.held = c.held, nil
+	}
+	return held
 }
 
 // settle says that no more columns will be found. It fails where a template that was used lacks one.

@@ -1,6 +1,8 @@
 package producer
 
 import (
+	"strings"
+
 	"github.com/lineq/lineq/tasks/campaign/chunk"
 )
 
@@ -61,7 +63,9 @@ func (c *crowd) put(id chunk.ID, a arrival, values []string) {
 		c.open[a.template] = open
 	}
 	open.IDs = append(open.IDs, id[:]...)
-	open.Values = append(open.Values, values...)
+	for _, v := range values {
+		open.Values = append(open.Values, strings.Clone(v)) // it may be a part of a far longer row
+	}
 	open.text += a.text
 	if open.Len() == c.in.size {
 		c.in.close(open)

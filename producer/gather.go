@@ -82,6 +82,11 @@ func (c *Client) together(ctx context.Context, item Item) (Ticket, error) {
 	if err := ctx.Err(); err != nil {
 		return ticket, &EnqueueError{ID: ticket.ID, Err: err}
 	}
+	if e.durable.replicas > 0 { // it waits for replicas, and the others needn't
+		tickets, errs := []Ticket{ticket}, []error{nil}
+		c.put(ctx, []entry{e}, tickets, errs)
+		return tickets[0], errs[0]
+	}
 	p := &parcel{entry: e, ticket: ticket, there: make(chan struct{})}
 	if err := c.gather.send(ctx, p); err != nil {
 		return ticket, &EnqueueError{ID: ticket.ID, MayBeStored: !errors.Is(err, errNotStarted), Err: err}

@@ -60,6 +60,32 @@ func TestGather(t *testing.T) {
 	})
 }
 
+// What waits for a replica holds up nobody else.
+func TestGatherDoesNotWaitForTheDurable(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	q := gathering(t, rdb)
+	push := tasks.Push{To: someUser, Messages: []lineapi.Message{lineapi.Text("Hi")}}
+	ctx, cancel := context.WithCancel(t.Context())
+	waits := make(chan error, 1)
+	go func() {
+		_, err := q.Enqueue(ctx, push, producer.ID("durable"), producer.Durable(1, 50*time.Second)) // there is no replica
+		waits <- err
+	}()
+	require.Eventually(t, func() bool {
+		_, err := q.Result(t.Context(), "durable")
+		return err == nil
+	}, time.Minute, time.Millisecond)
+	_, err := q.Enqueue(t.Context(), push, producer.ID("plain"))
+	require.NoError(t, err)
+	select {
+	case err := <-waits:
+		require.Fail(t, "the durable one was first", err)
+	default:
+	}
+	cancel()
+	require.Error(t, <-waits)
+}
+
 // Who gives up before their load has left leaves nothing behind.
 func TestGatherGivesUp(t *testing.T) {
 	server := redistest.Start(t)

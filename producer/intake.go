@@ -178,7 +178,7 @@ func (in *intake) reject(wrong campaign.RowError) error {
 	case in.cp.Strict:
 		return &wrong
 	case !in.columns.known:
-		in.columns.held = append(in.columns.held, wrong)
+		in.tell(in.columns.hold(wrong))
 	default:
 		in.tell([]campaign.RowError{wrong})
 	}

@@ -119,7 +119,11 @@ func (p *plan) add(t campaign.Template) error {
 	p.templates = append(p.templates, parsed)
 	placeholders := parsed.Placeholders()
 	if len(placeholders) == 0 {
-		return lineapi.CheckMessages(t.Messages)
+		b, err := parsed.Bind(nil)
+		if err != nil {
+			return err
+		}
+		return b.Check(nil)
 	}
 	for _, placeholder := range placeholders {
 		if !slices.Contains(p.Columns, placeholder.Name) {

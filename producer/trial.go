@@ -50,7 +50,7 @@ func (p *plan) samples(ctx context.Context, cp *Campaign) ([][]lineapi.Message, 
 		if len(t.Placeholders()) > 0 {
 			left++
 		} else {
-			samples[i] = p.Templates[i].Messages
+			samples[i], problems[i] = p.render(i, nil)
 		}
 	}
 	if left > 0 && cp.To != nil {

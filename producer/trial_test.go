@@ -23,7 +23,7 @@ func TestACampaignIsTried(t *testing.T) {
 	cp := producer.Campaign{
 		ID: "c", CustomAggregationUnits: []string{"sale"}, NotificationDisabled: true,
 		Templates: []campaign.Template{
-			{Name: "A", Messages: says("Hello")}, {Name: "B", Messages: says("Hi {{name}}")},
+			{Name: "A", Messages: says("Hello {{{{code}}}}")}, {Name: "B", Messages: says("Hi {{name}}")},
 			{Name: "C", Messages: says("Hi {{name|you}}")},
 		},
 		To: audienceOf(row{err: &campaign.RowError{Reason: "not one"}}, first, to(bob), second, second),
@@ -31,7 +31,7 @@ func TestACampaignIsTried(t *testing.T) {
 	tickets, err := q.TestCampaign(t.Context(), cp, []string{alice, bob}, producer.Channel("shop"))
 	require.NoError(t, err)
 	require.Len(t, tickets, 6)
-	for i, text := range []string{"Hello", "Hello", "Hi Bob", "Hi Bob", "Hi you", "Hi you"} {
+	for i, text := range []string{"Hello {{code}}", "Hello {{code}}", "Hi Bob", "Hi Bob", "Hi you", "Hi you"} {
 		assert.Equal(t, "lineq-urgent", tickets[i].Queue)
 		assert.Equal(t, "shop", tickets[i].Channel)
 		e, err := tasks.Decode("push", queued(t, rdb, tickets[i]).Payload)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -131,6 +132,39 @@ func TestPausedCampaignSettlesWhatLINEMayHave(t *testing.T) {
 	assert.EqualValues(t, s.line.Ledger().Totals().Recipients, sum.Sent)
 	assert.Zero(t, sum.Unknown)
 	assert.Positive(t, sum.Pending)
+
+	s.line.SetClockOffset(72 * time.Hour) // LINE has forgotten every key
+	_, err = s.campaigns.Resume(t.Context(), "c", nil)
+	require.NoError(t, err)
+	sum = s.ended(t, "c")
+	assert.EqualValues(t, 1000, sum.Sent)
+	assert.Zero(t, sum.Unknown)
+	for _, to := range users(1000) {
+		require.Equal(t, 1, s.line.Ledger().Count(to))
+	}
+}
+
+// A worker of another version may have more lanes.
+func TestMoreLanesThanThisVersionHas(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, redistest.Start(t).Client(t), linesim.Config{Latency: 20 * time.Millisecond})
+	s.work(t)
+	s.seal(t, "c", campaign.Plan{Mode: campaign.Push, Templates: text("hello")}, 500, users(6000))
+	s.accepted(t, 200)
+	look, err := s.campaigns.Look(t.Context(), "c", false)
+	require.NoError(t, err)
+	others := asynq.NewClientFromRedisClient(s.rdb)
+	for lane := 8; lane < 20; lane++ {
+		j := campaign.Job{Channel: tasks.DefaultChannel, ID: "c", Epoch: look.Epoch, Lane: lane}
+		payload, err := j.Encode()
+		require.NoError(t, err)
+		_, err = others.Enqueue(asynq.NewTask(string(campaign.KindLane), payload), asynq.Queue(j.Queue()), asynq.TaskID(j.Name(campaign.KindLane)))
+		require.NoError(t, err)
+	}
+	assert.EqualValues(t, 6000, s.ended(t, "c").Sent)
+	for _, to := range users(6000) {
+		require.Equal(t, 1, s.line.Ledger().Count(to))
+	}
 }
 
 func TestPreflight(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
@@ -25,6 +26,26 @@ var (
 func control(t *testing.T, url string) string {
 	t.Helper()
 	r, err := http.Get(url)
+	require.NoError(t, err)
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, r.StatusCode, string(b))
+	return string(b)
+}
+
+// asked is the answer to a call with a bearer token: a POST where it has a body.
+func asked(t *testing.T, url, token, body string) string {
+	t.Helper()
+	method := http.MethodGet
+	if body != "" {
+		method = http.MethodPost
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	r, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer r.Body.Close()
 	b, err := io.ReadAll(r.Body)
@@ -83,12 +104,24 @@ func TestDev(t *testing.T) {
 	t.Run("with Redis within", func(t *testing.T) {
 		dev := cli{t, nil}.start("dev", "--addr", "127.0.0.1:0")
 		redisURL := dev.await("nothing survives its end")
+		gateway := urlIn.FindString(dev.await("gateway"))
 		url := urlIn.FindString(dev.await("simulated LINE"))
 		export := redisIn.FindString(dev.await("export REDIS_URL="))
 		assert.Contains(t, redisURL, export)
 		paste := strings.Fields(strings.TrimSpace(dev.await("lineq send push")))
 		cli{t, map[string]string{"REDIS_URL": export}}.ok(paste[1:]...)
 		assert.Contains(t, control(t, url+"/_sim/ledger/recipients/"+exampleUser), "hello")
+
+		pushed := document[struct {
+			SentMessages []struct{ ID string }
+		}](t, asked(t, gateway+"/v2/bot/message/push", linesim.DefaultChannel.Token,
+			`{"to":"`+user+`","messages":[{"type":"text","text":"through the gateway"}]}`))
+		require.Len(t, pushed.SentMessages, 1)
+		of := document[struct{ Task tasks.Result }](t,
+			asked(t, gateway+"/lineq/v1/messages/"+pushed.SentMessages[0].ID, localKey, ""))
+		task := document[tasks.Result](t, asked(t, gateway+"/lineq/v1/tasks/"+of.Task.ID+"?wait=20s", localKey, ""))
+		assert.Equal(t, tasks.OutcomeSent, task.Outcome)
+		assert.Contains(t, cli{t, map[string]string{"REDIS_URL": export}}.ok("log", "--json"), task.ID)
 		assert.NoError(t, dev.stop())
 	})
 	t.Run("with another Redis", func(t *testing.T) {

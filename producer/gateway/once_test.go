@@ -2,12 +2,14 @@ package gateway_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -224,5 +226,32 @@ func TestKeysTellNothing(t *testing.T) {
 		for _, secret := range []string{token, "reply-token", user, "Hello"} {
 			assert.NotContains(t, k, secret)
 		}
+		assert.NotContains(t, stored(t, s.rdb, k), token, "what the caller calls with isn't stored")
 	}
+}
+
+// stored is all that a key of Redis holds.
+func stored(t *testing.T, rdb redis.UniversalClient, key string) string {
+	t.Helper()
+	kind, err := rdb.Type(t.Context(), key).Result()
+	require.NoError(t, err)
+	var v any
+	switch kind {
+	case "string":
+		v, err = rdb.Get(t.Context(), key).Result()
+	case "hash":
+		v, err = rdb.HGetAll(t.Context(), key).Result()
+	case "list":
+		v, err = rdb.LRange(t.Context(), key, 0, -1).Result()
+	case "set":
+		v, err = rdb.SMembers(t.Context(), key).Result()
+	case "zset":
+		v, err = rdb.ZRange(t.Context(), key, 0, -1).Result()
+	case "stream":
+		v, err = rdb.XRange(t.Context(), key, "-", "+").Result()
+	default:
+		require.Fail(t, "no kind of value", kind)
+	}
+	require.NoError(t, err)
+	return fmt.Sprint(v)
 }

@@ -59,13 +59,8 @@ const (
 	Push      Mode = "push"      // the messages differ from one recipient to the next
 )
 
-// Sizes that are frozen into a campaign when it is sealed.
-const (
-	// MaxChunk is the most recipients of a chunk, as LINE takes no more in one multicast.
-	MaxChunk = lineapi.MaxMulticastRecipients
-	// Block is the most pushes of a unit: what a crash repeats.
-	Block = 64
-)
+// Block is the most pushes of a unit: what a crash repeats. It is frozen into a campaign when it is sealed.
+const Block = 64
 
 // Recipient is one line of an audience.
 type Recipient struct {

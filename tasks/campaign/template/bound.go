@@ -52,13 +52,16 @@ func listed(columns []string) string {
 }
 
 // Append appends the JSON array of the messages with these values; values[i] belongs to columns[i] of Bind, and those that
-// aren't there are empty. It allocates nothing but what dst lacks. Where a value is missing that has no default, nothing
-// stands there: see [Bound.Missing].
+// aren't there are empty. It allocates nothing but what dst lacks, and for braces in a textV2. Where a value is missing
+// that has no default, nothing stands there: see [Bound.Missing].
 func (b *Bound) Append(dst []byte, values []string) []byte {
 	for i := range b.slots {
 		s := &b.slots[i]
 		dst = append(dst, s.before...)
 		if v := valueOf(values, b.columns[s.placeholder]); v != "" {
+			if s.ofTextV2 && strings.ContainsAny(v, "{}") {
+				v = doubled.Replace(v)
+			}
 			dst = appendEscaped(dst, v)
 		} else {
 			dst = append(dst, s.fallback...)
@@ -66,6 +69,10 @@ func (b *Bound) Append(dst []byte, values []string) []byte {
 	}
 	return append(dst, b.tail...)
 }
+
+// doubled writes braces as LINE reads them in the text of a textV2:
+// https://developers.line.biz/en/reference/messaging-api/#text-message-v2
+var doubled = strings.NewReplacer("{", "{{", "}", "}}")
 
 func valueOf(values []string, column int) string {
 	if column < 0 || column >= len(values) {
@@ -116,7 +123,11 @@ func (b *Bound) fill(n int) []byte {
 		dst = append(dst, s.before...)
 		switch {
 		case n > 0:
-			dst = append(dst, strings.Repeat(`\u0001`, max(n, len(s.fallback)))...)
+			units := n
+			if s.ofTextV2 {
+				units = 2 * n // all of them braces
+			}
+			dst = append(dst, strings.Repeat(`\u0001`, max(units, len(s.fallback)))...)
 		case s.fallback == nil:
 			dst = append(dst, 'x')
 		default:

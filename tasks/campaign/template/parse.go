@@ -19,6 +19,7 @@ type parser struct {
 	literal    []byte // what stands before the next slot
 	copied     int    // how much of raw is in a slot or in literal
 	ofTemplate bool   // the message is a template message
+	ofTextV2   bool   // it is a textV2
 }
 
 // step leads to a member of an object, by its key as it stands in the JSON, or to an element of an array.
@@ -162,7 +163,8 @@ func (p *parser) placeholder(chars []character) (n int, problem string) {
 		return 0, problem
 	}
 	before := append(p.literal, p.raw[p.copied:chars[0].at]...)
-	p.t.slots = append(p.t.slots, slot{before, p.t.use(name, pipe > 0), fallback})
+	inText := p.ofTextV2 && len(p.path) == 3 && unquoted(p.path[2].key) == "text"
+	p.t.slots = append(p.t.slots, slot{before, p.t.use(name, pipe > 0), fallback, inText})
 	p.literal = nil
 	p.copied = chars[end+2].at
 	return end + 2, ""

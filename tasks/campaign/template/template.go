@@ -9,7 +9,8 @@
 //	b, err := t.Bind([]string{"to", "name"})
 //	body = b.Append(body, []string{to, name})
 //
-// Values come in as they are: a quote in a name can't break the message. Errors name placeholders and places, but
+// Values come in as they are: a quote in a name can't break the message, and a brace in the text of a textV2, where LINE
+// reads {name} as a place of its own, is doubled. Errors name placeholders and places, but
 // nothing of what a message says.
 package template
 
@@ -32,6 +33,7 @@ type slot struct {
 	before      []byte // JSON between the slot before it and this one
 	placeholder int
 	fallback    []byte // what stands within a JSON string; nil: there is no default
+	ofTextV2    bool   // it is in the text of a textV2
 }
 
 // Placeholder is a name that messages use.
@@ -68,7 +70,7 @@ func Parse(messages []lineapi.Message) (*Template, error) {
 			return nil, &Error{fmt.Sprintf("messages[%d]", i), "it is not a message"}
 		}
 		literal = append(literal, "[,"[min(i, 1)])
-		p := parser{t: t, raw: raw, literal: literal, ofTemplate: m.Type() == "template"}
+		p := parser{t: t, raw: raw, literal: literal, ofTemplate: m.Type() == "template", ofTextV2: m.Type() == "textV2"}
 		p.path = append(p.path, step{key: []byte("messages"), index: -1}, step{index: i})
 		if err := p.value(); err != nil {
 			return nil, err

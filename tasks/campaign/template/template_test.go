@@ -100,6 +100,30 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// LINE reads {name} in the text of a textV2 as a place of its own.
+func TestBracesInTextV2(t *testing.T) {
+	for text, want := range map[string]string{
+		"Hi {{name}}, {user1}": "Hi :-{{ {{user1}}, {user1}", "{{other|{user1}}}": "{user1}",
+	} {
+		m, err := lineapi.MessageOf([]byte(`{"type":"textV2","text":"` + text + `","substitution":{"user1":{"type":"mention"}},` +
+			`"quickReply":{"items":[{"type":"action","action":{"type":"message","label":"Hi","text":"{{name}}"}}]}}`))
+		require.NoError(t, err)
+		parsed, err := template.Parse([]lineapi.Message{m})
+		require.NoError(t, err)
+		b, err := parsed.Bind([]string{"name"})
+		require.NoError(t, err)
+		var back []struct {
+			Text       string
+			QuickReply struct{ Items []struct{ Action struct{ Text string } } }
+		}
+		require.NoError(t, json.Unmarshal(b.Append(nil, []string{":-{ {user1}"}), &back))
+		assert.Equal(t, want, back[0].Text)
+		assert.Equal(t, ":-{ {user1}", back[0].QuickReply.Items[0].Action.Text)
+		braces := strings.Repeat("{", b.Safe())
+		require.NoError(t, b.Check([]string{braces}), "as long as it is said to be safe")
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	bubble := func(text string) string {
 		return `{"type":"flex","altText":"a","contents":{"type":"bubble","body":{"contents":[{},{"te\"xt":"` + text + `"}]}}}`
