@@ -3,6 +3,7 @@ package lineapi
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -220,12 +221,15 @@ func (k call) target(origin string) (*url.URL, error) {
 type way struct{ sought, connected atomic.Bool }
 
 // unsent tells whether it is certain that nothing of the request was sent. Where no connection was sought, a transport that
-// isn't net/http's may have sent anything. Watching costs a request of many more than it is worth: then only the usual case
-// is recognised, that nobody listens.
+// isn't net/http's may have sent anything. Watching costs a request of many more than it is worth: then only the usual cases
+// are recognised, that nobody listens, there or at a proxy, and that who does isn't LINE.
 func (w *way) unsent(err error) bool {
 	if w == nil {
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			return true
+		}
 		refused, ok := errors.AsType[*net.OpError](err)
-		return ok && refused.Op == "dial"
+		return ok && (refused.Op == "dial" || refused.Op == "proxyconnect")
 	}
 	return w.sought.Load() && !w.connected.Load()
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -105,6 +106,39 @@ func TestRetryKeyOnlyWhereLINETakesIt(t *testing.T) {
 		}
 	}
 	assert.Len(t, sent, 7)
+}
+
+// Of a request of many not everything is watched, and this is known all the same.
+func TestUnsentOfWhatIsReady(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	proxy, err := url.Parse(gone.URL)
+	require.NoError(t, err)
+	stranger := httptest.NewUnstartedServer(http.NotFoundHandler())
+	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
+	stranger.StartTLS()
+	defer stranger.Close()
+	cut := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer cut.Close()
+	for name, c := range map[string]struct {
+		client *lineapi.Client
+		unsent bool
+	}{
+		"a refused connection": {clientAt(t, gone.URL, httpClient(t)), true},
+		"a refusing proxy": {
+			clientAt(t, stranger.URL, &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy)}}), true,
+		},
+		"a certificate that isn't trusted":              {clientAt(t, stranger.URL, httpClient(t)), true},
+		"a connection that LINE cut before it answered": {clientAt(t, cut.URL, httpClient(t)), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := append(lineapi.Ready{}.AppendPush(nil, userID), `[{"type":"text","text":"hello"}]}`...)
+			_, err := c.client.PushReady(t.Context(), body, "")
+			e := asError(t, err)
+			assert.Equal(t, lineapi.Network, e.Reason)
+			assert.Equal(t, c.unsent, e.Unsent)
+		})
+	}
 }
 
 func TestUnsent(t *testing.T) {
