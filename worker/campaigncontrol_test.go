@@ -50,6 +50,14 @@ func (s *stage) quiet(t testing.TB, id string) {
 	}, time.Minute, 5*time.Millisecond)
 }
 
+// lastRequest is when LINE took the last one.
+func (s *stage) lastRequest() (last time.Time) {
+	for r := range s.line.Ledger().Requests() {
+		last = r.At
+	}
+	return last
+}
+
 func TestCampaignIsPausedResumedAndCancelled(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb redis.UniversalClient) {
@@ -67,9 +75,11 @@ func TestCampaignIsPausedResumedAndCancelled(t *testing.T) {
 				for range 3 {
 					before := s.line.Ledger().Totals().Requests
 					require.Eventually(t, func() bool { return s.line.Ledger().Totals().Requests > before+100 }, time.Minute, time.Millisecond)
+					asked := time.Now()
 					_, err := s.campaigns.Pause(t.Context(), id, campaign.Operator, "lunch")
 					require.NoError(t, err)
 					s.quiet(t, id)
+					t.Logf("the last request came %s after the pause was asked for", s.lastRequest().Sub(asked))
 					sum := s.inState(t, id, campaign.StatePaused)
 					require.Equal(t, campaign.Operator, sum.Reason)
 					require.EqualValues(t, s.line.Ledger().Totals().Recipients, sum.Sent, "what was handed over is counted")
@@ -80,9 +90,11 @@ func TestCampaignIsPausedResumedAndCancelled(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, campaign.StateSending, sum.State)
 				}
+				asked := time.Now()
 				_, err := s.campaigns.Cancel(t.Context(), id, campaign.Operator, "")
 				require.NoError(t, err)
 				s.quiet(t, id)
+				t.Logf("the last request came %s after the end was asked for", s.lastRequest().Sub(asked))
 				sum := s.inState(t, id, campaign.StateCancelled)
 				assert.EqualValues(t, s.line.Ledger().Totals().Recipients, sum.Sent)
 				assert.Positive(t, sum.Pending)
