@@ -114,7 +114,9 @@ func TestBracesInTextV2(t *testing.T) {
 		require.NoError(t, err)
 		var back []struct {
 			Text       string
-			QuickReply struct{ Items []struct{ Action struct{ Text string } } }
+			QuickReply struct {
+				Items []struct{ Action struct{ Text string } }
+			}
 		}
 		require.NoError(t, json.Unmarshal(b.Append(nil, []string{":-{ {user1}"}), &back))
 		assert.Equal(t, want, back[0].Text)
