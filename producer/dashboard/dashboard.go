@@ -23,8 +23,10 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway/manage"
+	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/schedule"
 )
 
 // Config is what a Dashboard needs.
@@ -50,16 +52,20 @@ type Worker struct{ ID, Host, PID, Version string }
 
 // Dashboard is an http.Handler for /lineq/. It is safe for concurrent use.
 type Dashboard struct {
-	cfg     Config
-	records *record.Store
-	people  people
-	guesses guesses
-	layout  *layout
-	hub     *hub
-	nav     []entry
-	says    map[string]string
-	mux     *http.ServeMux
-	handler http.Handler // mux behind what holds for every request
+	cfg       Config
+	records   *record.Store
+	people    people
+	guesses   guesses
+	layout    *layout
+	hub       *hub
+	quotas    *quotas
+	now       shared[*snapshot]
+	schedules shared[[]schedule.Summary]
+	campaigns *campaign.Store
+	nav       []entry
+	says      map[string]string
+	mux       *http.ServeMux
+	handler   http.Handler // mux behind what holds for every request
 
 	stopping chan struct{} // closed by Stop
 	stop     sync.Once
@@ -76,13 +82,14 @@ func New(cfg Config) (*Dashboard, error) {
 	cfg.Log = cmp.Or(cfg.Log, zap.NewNop())
 	d := &Dashboard{
 		cfg: cfg, records: record.New(cfg.Redis, record.Retention{}), people: newPeople(cfg.Redis, cfg.Keys),
+		campaigns: campaign.New(cfg.Redis, campaign.Retention{}), quotas: newQuotas(cfg.Clients),
 		says: map[string]string{}, mux: http.NewServeMux(), stopping: make(chan struct{}),
 	}
 	var err error
 	if d.layout, err = newLayout(cfg.ShowContent); err != nil {
 		return nil, err
 	}
-	d.hub = newHub(d)
+	d.hub, d.now.load, d.schedules.load = newHub(d), d.look, cfg.Producer.Schedules
 	d.routes()
 	d.handler = protect(d.mux)
 	return d, nil
@@ -95,6 +102,7 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handle
 func (d *Dashboard) Stop() {
 	d.stop.Do(func() { close(d.stopping) })
 	d.hub.wait()
+	d.quotas.stop()
 }
 
 // root is what all paths of the dashboard begin with.
@@ -113,6 +121,10 @@ type section struct {
 // sections are the parts of the dashboard, in the order of the navigation.
 var sections = []func(*Dashboard) section{
 	(*Dashboard).overviewSection,
+	(*Dashboard).channelSection,
+	(*Dashboard).logSection,
+	(*Dashboard).taskSection,
+	(*Dashboard).scheduleSection,
 }
 
 // entry is one of the navigation. Its path is below root.
@@ -128,6 +140,8 @@ type page struct {
 	live []string
 	// load gets what the page shows. It must not keep the visit.
 	load func(ctx context.Context, v *visit) (any, error)
+	// still tells of a visit whose page doesn't follow what happens. Nil: all do.
+	still func(v *visit) bool
 	// needs is another scope than read, for a page that asks whether something shall be done.
 	needs manage.Scope
 }
@@ -145,6 +159,9 @@ type mount struct {
 	path  string // as that of a page, perhaps with a method before it
 	serve func(w http.ResponseWriter, r *http.Request, v *visit)
 }
+
+// follows tells whether a visit's page follows what happens.
+func (p *page) follows(v *visit) bool { return len(p.live) > 0 && (p.still == nil || !p.still(v)) }
 
 func (d *Dashboard) routes() {
 	for _, make := range sections {
@@ -196,8 +213,10 @@ func (d *Dashboard) act(a action) func(http.ResponseWriter, *http.Request, *visi
 			d.fail(w, v, err)
 			return
 		}
-		d.cfg.Log.Info("done by the dashboard", zap.String("action", a.path), zap.String("path", r.URL.Path),
-			zap.String("by", v.Key.Name))
+		if a.needs != manage.Read {
+			d.cfg.Log.Info("done by the dashboard", zap.String("action", a.path), zap.String("path", r.URL.Path),
+				zap.String("by", v.Key.Name))
+		}
 		goTo(w, v.Root+location)
 	}
 }

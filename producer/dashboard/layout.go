@@ -132,7 +132,7 @@ func (d *Dashboard) showPage(p *page) func(http.ResponseWriter, *http.Request, *
 			return
 		}
 		f := d.frame(v, p.nav, data)
-		f.Live = len(p.live) > 0
+		f.Live = p.follows(v)
 		d.render(w, http.StatusOK, p.template, f)
 	}
 }

@@ -191,7 +191,7 @@ func (h *hub) renew(ctx context.Context, g *group) {
 
 // serve sends a viewer what changes on a page, until one of both has enough.
 func (h *hub) serve(w http.ResponseWriter, r *http.Request, v *visit, p *page) {
-	if len(p.live) == 0 {
+	if !p.follows(v) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -1,29 +1,95 @@
 package dashboard
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/lineq/lineq/tasks/campaign"
+	"github.com/lineq/lineq/tasks/channel"
+)
 
 func (d *Dashboard) overviewSection() section {
 	return section{
 		nav: []entry{{"", "Overview"}},
 		pages: []page{{
-			path: "{$}", template: "overview", live: []string{"figures"}, load: d.loadOverview,
+			path: "{$}", template: "overview", live: []string{"alarms", "figures", "campaigns", "channels", "lines", "workers"},
+			load: d.loadOverview,
 		}},
 	}
 }
 
+// maxBusy is how many channels the overview shows: those that need somebody, and then the busiest.
+const maxBusy = 12
+
 // overview is what the overview shows.
 type overview struct {
-	Waiting int64
+	*snapshot
+	Holds   []heldChannel
+	Busy    []channelState
+	More    int // channels that aren't among them
+	Pending int64
+	Active  int64
+	Later   int64 // scheduled, and between two attempts
+	Oldest  time.Time
+	Rate    float64 // requests a second, of all channels
+	Broken  []useState
+	Low     []channelState // on quota
+	Unfed   bool           // nobody works, and something waits
+}
+
+// heldChannel is one of the holds of a channel.
+type heldChannel struct {
+	Channel string
+	channel.Hold
 }
 
 func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
-	queues, err := d.cfg.Producer.Queues(ctx)
+	s, err := d.now.get(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var o overview
+	o := overview{snapshot: s}
+	queues := slices.Clone(s.Shared)
+	for _, c := range s.Channels {
+		queues = append(queues, c.Queues...)
+		o.Rate += c.PerSecond()
+		for _, h := range c.Holds {
+			o.Holds = append(o.Holds, heldChannel{c.Name, h})
+		}
+		for _, u := range c.Uses {
+			if u.Broken {
+				o.Broken = append(o.Broken, useState{u})
+			}
+		}
+		if c.Quota.Low() {
+			o.Low = append(o.Low, c)
+		}
+	}
 	for _, q := range queues {
-		o.Waiting += q.Pending
+		o.Pending, o.Active, o.Later = o.Pending+q.Pending, o.Active+q.Active, o.Later+q.Scheduled+q.Retry
+		if !q.Paused && !q.Oldest.IsZero() && (o.Oldest.IsZero() || q.Oldest.Before(o.Oldest)) {
+			o.Oldest = q.Oldest
+		}
+	}
+	o.Unfed = s.Known && len(s.Workers) == 0 && o.Pending+o.Later > 0
+	o.Busy = slices.Clone(s.Channels)
+	slices.SortStableFunc(o.Busy, func(x, y channelState) int {
+		return cmp.Or(cmp.Compare(len(y.Holds), len(x.Holds)), cmp.Compare(y.PerSecond(), x.PerSecond()),
+			cmp.Compare(y.Waiting(), x.Waiting()))
+	})
+	if len(o.Busy) > maxBusy {
+		o.More = len(o.Busy) - maxBusy
+		o.Busy = o.Busy[:maxBusy]
 	}
 	return o, nil
+}
+
+// progress is how far a campaign has come, from 0 to 1.
+func progress(s campaign.Summary) float64 {
+	if s.Recipients == 0 {
+		return 0
+	}
+	return float64(s.Sent+s.Failed+s.Unknown) / float64(s.Recipients)
 }

@@ -9,12 +9,26 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/campaign"
 )
 
 // words are what templates write with.
 var words = template.FuncMap{
 	"count": count, "rate": rateText, "percent": percent, "time": timeTag, "ago": ago, "lasting": lasting, "plural": plural,
-	"lower": strings.ToLower,
+	"after":      func(i int) int { return i + 1 },
+	"isTask":     func(k tasks.Kind) bool { _, err := tasks.PolicyOf(k); return err == nil },
+	"isCampaign": func(k tasks.Kind) bool { return k == campaign.KindCampaign },
+	"progress":   progress, "since": func(now, at time.Time) time.Duration { return max(0, now.Sub(at)) },
+	"rows": func(f *frame, rows any) table { return table{f.Root, f.Now, rows} },
+}
+
+// table is what a template of parts.html gets that shows rows.
+type table struct {
+	Root string
+	Now  time.Time
+	Rows any
 }
 
 // count is a whole number, of any integer type, in groups of three.
