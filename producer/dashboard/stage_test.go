@@ -186,7 +186,10 @@ func (b *browser) request(method, path, body string) *http.Request {
 	return r
 }
 
-func (b *browser) get(path string) page { b.t.Helper(); return b.do(b.request(http.MethodGet, path, "")) }
+func (b *browser) get(path string) page {
+	b.t.Helper()
+	return b.do(b.request(http.MethodGet, path, ""))
+}
 
 // see is get of a page that must be there.
 func (b *browser) see(path string) string {
