@@ -28,8 +28,9 @@ type overview struct {
 	*snapshot
 	Holds   []heldChannel
 	Busy    []channelState
-	More    int // channels that aren't among them
-	Pending int64
+	More    int   // channels that aren't among them
+	Pending int64 // what could be sent now
+	Held    int64 // what could if its channel weren't held, or its queue paused
 	Active  int64
 	Later   int64 // scheduled, and between two attempts
 	Oldest  time.Time
@@ -51,9 +52,13 @@ func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
 		return nil, err
 	}
 	o := overview{snapshot: s}
-	queues := slices.Clone(s.Shared)
+	for _, q := range s.Shared {
+		o.add(q, false)
+	}
 	for _, c := range s.Channels {
-		queues = append(queues, c.Queues...)
+		for _, q := range c.Queues {
+			o.add(q, len(c.Holds) > 0)
+		}
 		o.Rate += c.PerSecond()
 		for _, h := range c.Holds {
 			o.Holds = append(o.Holds, heldChannel{c.Name, h})
@@ -67,13 +72,7 @@ func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
 			o.Low = append(o.Low, c)
 		}
 	}
-	for _, q := range queues {
-		o.Pending, o.Active, o.Later = o.Pending+q.Pending, o.Active+q.Active, o.Later+q.Scheduled+q.Retry
-		if !q.Paused && !q.Oldest.IsZero() && (o.Oldest.IsZero() || q.Oldest.Before(o.Oldest)) {
-			o.Oldest = q.Oldest
-		}
-	}
-	o.Unfed = s.Known && len(s.Workers) == 0 && o.Pending+o.Later > 0
+	o.Unfed = s.Known && len(s.Workers) == 0 && o.Pending+o.Later+o.Held > 0
 	o.Busy = slices.Clone(s.Channels)
 	slices.SortStableFunc(o.Busy, func(x, y channelState) int {
 		return cmp.Or(cmp.Compare(len(y.Holds), len(x.Holds)), cmp.Compare(y.PerSecond(), x.PerSecond()),
@@ -84,6 +83,18 @@ func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
 		o.Busy = o.Busy[:maxBusy]
 	}
 	return o, nil
+}
+
+func (o *overview) add(q queueState, held bool) {
+	o.Active, o.Later = o.Active+q.Active, o.Later+q.Scheduled+q.Retry
+	if q.Paused || held {
+		o.Held += q.Pending
+		return
+	}
+	o.Pending += q.Pending
+	if !q.Oldest.IsZero() && (o.Oldest.IsZero() || q.Oldest.Before(o.Oldest)) {
+		o.Oldest = q.Oldest
+	}
 }
 
 // progress is how far a campaign has come, from 0 to 1.
