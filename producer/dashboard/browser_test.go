@@ -261,6 +261,27 @@ func populate(t *testing.T, s *stage) {
 		s.push(t, id)
 		s.decided(t, id)
 	}
+	items := make([]producer.Item, 900)
+	for i := range items {
+		items[i] = producer.Item{
+			Task:    tasks.Push{To: user, Messages: []lineapi.Message{lineapi.Text("Your order has shipped.")}},
+			Options: []producer.Option{producer.ID(fmt.Sprintf("shipped-%d", i))},
+		}
+	}
+	_, err = s.q.EnqueueAll(ctx, items)
+	require.NoError(t, err)
+	_, err = s.q.Campaign(ctx, producer.Campaign{
+		ID: "spring-sale", Rate: 250, Messages: []lineapi.Message{lineapi.Text("Hi {{name}}, 20% off until Sunday.")},
+		To: func(yield func(producer.Recipient, error) bool) {
+			for i := range 2000 {
+				to := fmt.Sprintf("U%032x", i)
+				if !yield(producer.Recipient{To: to, Vars: map[string]string{"name": "you"}}, nil) {
+					return
+				}
+			}
+		},
+	})
+	require.NoError(t, err)
 	s.push(t, "order", producer.After(time.Hour))
 	s.push(t, "late-"+strings.Repeat("x", 100), producer.After(3*time.Hour))
 }
@@ -272,19 +293,26 @@ func TestScreenshots(t *testing.T) {
 	}
 	s := stageOn(t, redistest.Start(t).Client(t))
 	populate(t, s)
+	require.Eventually(t, func() bool {
+		sum, err := s.q.CampaignSummary(t.Context(), "spring-sale")
+		return err == nil && sum.Sent > 600
+	}, 30*time.Second, 50*time.Millisecond)
 	for name, o := range map[string]struct {
 		path          string
 		width, height int
 		scheme        string
 	}{
-		"overview":      {"", 1280, 860, "light"},
-		"overview-dark": {"", 390, 844, "dark"},
-		"task":          {"tasks/default/order-4711", 1280, 860, "light"},
+		"overview": {"", 1280, 900, "light"},
+		"narrow":   {"", 390, 844, "dark"},
+		"task":     {"tasks/default/order-4711", 1280, 960, "light"},
 	} {
 		b := newTab(t, s, o.width, o.height, o.scheme)
 		b.login()
 		b.open(o.path)
 		b.sees("#live", "live")
+		if o.path == "" {
+			b.sees(`#channels td[data-label="Quota left"]`, ",")
+		}
 		png := look(t, b, chromedp.CaptureScreenshot())
 		require.NoError(t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644))
 	}

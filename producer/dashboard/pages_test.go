@@ -109,7 +109,7 @@ func TestOverview(t *testing.T) {
 	s.decided(t, "one")
 	require.Eventually(t, func() bool {
 		body := b.see("")
-		return strings.Contains(body, "Workers</dt><dd>1</dd>") && strings.Contains(body, "<span>1,000</span>")
+		return strings.Contains(body, "Workers</dt><dd>1</dd>") && strings.Contains(body, "<span>5,000</span>")
 	}, 10*time.Second, 50*time.Millisecond, "the worker is seen, and the quota that LINE tells of")
 	assert.Contains(t, b.see("channels/default"), "pushMessage")
 }

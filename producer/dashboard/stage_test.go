@@ -61,7 +61,7 @@ func newStage(t testing.TB, settings ...setting) *stage {
 func stageOn(t testing.TB, rdb redis.UniversalClient, settings ...setting) *stage {
 	t.Helper()
 	sim, err := linesim.New(linesim.Config{Channels: []linesim.Channel{{
-		ID: "1", Token: "token", Quota: linesim.Quota{Limit: 1000},
+		ID: "1", Token: "token", Quota: linesim.Quota{Limit: 5000},
 	}}})
 	require.NoError(t, err)
 	line := httptest.NewServer(sim)
