@@ -170,9 +170,9 @@ func TestBrowser(t *testing.T) {
 	look(t, b, chromedp.Evaluate[bool](`window.loadedOnce = true`))
 	b.sees("#live", "live")
 	s.push(t, "order-1", producer.After(time.Hour))
-	b.sees("#figures div:nth-child(5) dd", "1")
+	b.sees("#figures div", "Wait for their time1")
 	stop := s.work(t)
-	b.sees("#figures div:nth-child(6) dd", "1")
+	b.sees("#figures div", "Workers1")
 	assert.True(t, look(t, b, chromedp.Evaluate[bool](`window.loadedOnce === true`)))
 
 	// A failure is read, down to what LINE said.

@@ -213,7 +213,9 @@ func TestLive(t *testing.T) {
 
 	require.Equal(t, http.StatusSeeOther, b.post("logout", nil).status)
 	await(t, events, "event: over")
-	assert.False(t, events.Scan() && events.Scan() && events.Scan() && events.Scan(), "the stream ends with its session")
+	for events.Scan() {
+	}
+	assert.NoError(t, events.Err(), "the stream ends with its session")
 
 	r := s.visitor(t).request(http.MethodGet, "", "")
 	r.Header.Set("Accept", "text/event-stream")
