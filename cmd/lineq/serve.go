@@ -125,7 +125,7 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return misuse(marked{err, errAPIKeys})
 	}
 	pages, err := dashboard.New(dashboard.Config{
-		Redis: rdb, Producer: q, Clients: clients, Keys: a.apiKeys(), Limits: limits, Workers: livingWorkers(rdb),
+		Redis: rdb, Producer: q, Clients: clients, Keys: a.apiKeys(), Workers: livingWorkers(rdb),
 		ShowContent: c.ShowContent, Log: log,
 	})
 	if err != nil {

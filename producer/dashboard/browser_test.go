@@ -30,7 +30,10 @@ import (
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
-var screenshots = flag.String("screenshots", "", "write the README's screenshots into this folder")
+var (
+	screenshots = flag.String("screenshots", "", "write the README's screenshots into this folder")
+	everything  = flag.Bool("everything", false, "with -screenshots: of every page")
+)
 
 // tab is one of Chromium's, at a stage's dashboard.
 type tab struct {
@@ -287,12 +290,27 @@ func populate(t *testing.T, s *stage) {
 }
 
 // TestScreenshots writes what the README shows: go test ./producer/dashboard -run TestScreenshots -screenshots screenshots
+// With -everything it writes every page instead, wide and narrow, light and dark.
 func TestScreenshots(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("it makes the README's screenshots, with -screenshots FOLDER")
 	}
 	s := stageOn(t, redistest.Start(t).Client(t))
 	populate(t, s)
+	if *everything {
+		for _, width := range []int{1280, 390} {
+			for _, scheme := range []string{"light", "dark"} {
+				b := newTab(t, s, width, 900, scheme)
+				b.login()
+				for _, path := range append(everyPage, "tasks/default/order-4711", "channels/shop") {
+					b.open(path)
+					name := strings.NewReplacer("/", "_", "?", "_", "=", "_").Replace(path)
+					shoot(t, b, fmt.Sprintf("page_%s-%d-%s", name, width, scheme), chromedp.FullScreenshot(100))
+				}
+			}
+		}
+		return
+	}
 	require.Eventually(t, func() bool {
 		sum, err := s.q.CampaignSummary(t.Context(), "spring-sale")
 		return err == nil && sum.Sent > 600
@@ -313,30 +331,13 @@ func TestScreenshots(t *testing.T) {
 		if o.path == "" {
 			b.sees(`#channels td[data-label="Quota left"]`, ",")
 		}
-		png := look(t, b, chromedp.CaptureScreenshot())
-		require.NoError(t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644))
+		shoot(t, b, name, chromedp.CaptureScreenshot())
 	}
 }
 
-// TestLook writes every page, wide and narrow, light and dark, into a folder, for whoever wants to look at them.
-func TestLook(t *testing.T) {
-	folder := os.Getenv("LINEQ_LOOK")
-	if folder == "" {
-		t.Skip("it writes all pages as pictures into the folder LINEQ_LOOK")
-	}
-	s := stageOn(t, redistest.Start(t).Client(t))
-	populate(t, s)
-	for _, width := range []int{1280, 390} {
-		for _, scheme := range []string{"light", "dark"} {
-			b := newTab(t, s, width, 900, scheme)
-			b.login()
-			for _, path := range append(everyPage, "tasks/default/order-4711", "channels/shop") {
-				b.open(path)
-				b.do(chromedp.Sleep(300 * time.Millisecond))
-				png := look(t, b, chromedp.FullScreenshot(100))
-				name := strings.NewReplacer("/", "_", "?", "_", "=", "_").Replace(path)
-				require.NoError(t, os.WriteFile(filepath.Join(folder, name+"-"+scheme+"-"+map[int]string{1280: "wide", 390: "narrow"}[width]+".png"), png, 0o644))
-			}
-		}
-	}
+// shoot writes a picture.
+func shoot(t *testing.T, b *tab, name string, picture chromedp.Action[[]byte]) {
+	t.Helper()
+	png := look(t, b, picture)
+	require.NoError(t, os.WriteFile(filepath.Join(*screenshots, name+".png"), png, 0o644))
 }

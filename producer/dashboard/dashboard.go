@@ -24,7 +24,6 @@ import (
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks/campaign"
-	"github.com/lineq/lineq/tasks/limit"
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/schedule"
 )
@@ -38,8 +37,6 @@ type Config struct {
 	Clients map[string]*lineapi.Client
 	// Keys are those with which one logs in. Without one nobody can.
 	Keys []manage.Key
-	// Limits are the workers', against which the use is shown.
-	Limits limit.Limits
 	// Workers lists those that live. Nil: that isn't known.
 	Workers func(context.Context) ([]Worker, error)
 	// ShowContent shows texts of messages and ids of recipients as they are, to everybody who may read.

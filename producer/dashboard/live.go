@@ -66,8 +66,9 @@ func (h *hub) wait() { h.ticks.Wait() }
 
 // keyOf is the same for visits that see the same.
 func keyOf(v *visit) string {
-	scopes := slices.Sorted(slices.Values(v.Key.Scopes))
-	b, _ := json.Marshal([]any{v.Root, v.URL.Path, v.URL.Query(), scopes})
+	query := v.URL.Query()
+	query.Del("said")
+	b, _ := json.Marshal([]any{v.Root, v.URL.Path, query, slices.Sorted(slices.Values(v.Key.Scopes))})
 	return string(b)
 }
 
@@ -189,10 +190,16 @@ func (h *hub) renew(ctx context.Context, g *group) {
 	}
 }
 
+// over is a stream that tells the page to open no other.
+func over(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	_, _ = w.Write([]byte("event: over\ndata: null\n\n"))
+}
+
 // serve sends a viewer what changes on a page, until one of both has enough.
 func (h *hub) serve(w http.ResponseWriter, r *http.Request, v *visit, p *page) {
 	if !p.follows(v) {
-		w.WriteHeader(http.StatusNoContent)
+		over(w)
 		return
 	}
 	g, one, ok := h.join(v, p)

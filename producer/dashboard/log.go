@@ -205,7 +205,7 @@ func (d *Dashboard) readLog(ctx context.Context, q logQuery, names []string, vie
 	if len(names) == 0 {
 		return "", nil
 	}
-	batch := int64(logPage + 1)
+	batch := max(8, 2*logPage/int64(len(names)))
 	if q.picks() {
 		batch = max(100, 2000/int64(len(names)))
 	}

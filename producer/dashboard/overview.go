@@ -38,6 +38,7 @@ type overview struct {
 	Broken  []useState
 	Low     []channelState // on quota
 	Unfed   bool           // nobody works, and something waits
+	Others  int            // alarms that aren't among Holds, Broken and Low
 }
 
 // heldChannel is one of the holds of a channel.
@@ -72,6 +73,9 @@ func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
 			o.Low = append(o.Low, c)
 		}
 	}
+	o.Holds, o.Others = first(o.Holds, o.Others)
+	o.Broken, o.Others = first(o.Broken, o.Others)
+	o.Low, o.Others = first(o.Low, o.Others)
 	o.Unfed = s.Known && len(s.Workers) == 0 && o.Pending+o.Later+o.Held > 0
 	o.Busy = slices.Clone(s.Channels)
 	slices.SortStableFunc(o.Busy, func(x, y channelState) int {
@@ -83,6 +87,17 @@ func (d *Dashboard) loadOverview(ctx context.Context, _ *visit) (any, error) {
 		o.Busy = o.Busy[:maxBusy]
 	}
 	return o, nil
+}
+
+// maxAlarms is how many of one sort the overview shows.
+const maxAlarms = 8
+
+// first are those that are shown; the rest is counted.
+func first[T any](all []T, others int) ([]T, int) {
+	if len(all) <= maxAlarms {
+		return all, others
+	}
+	return all[:maxAlarms], others + len(all) - maxAlarms
 }
 
 func (o *overview) add(q queueState, held bool) {

@@ -17,6 +17,7 @@ import (
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/redistest"
 	"github.com/lineq/lineq/tasks/schedule"
 )
 
@@ -223,6 +224,26 @@ func TestStory(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, lines, 1)
 	assert.Equal(t, record.MarkOf(user), lines[0].To, "a worker's line is found by its recipient")
+}
+
+// TestCluster reads every page from a Redis Cluster, whose keys are on several nodes.
+func TestCluster(t *testing.T) {
+	s := stageOn(t, redistest.StartCluster(t).Client(t))
+	s.push(t, "order", producer.After(time.Hour))
+	s.push(t, "sent")
+	s.weekly(t)
+	s.work(t)
+	s.decided(t, "sent")
+	b := s.as(t, "all")
+	for _, path := range everyPage {
+		if path != "nothing/here" {
+			b.see(path)
+		}
+	}
+	assert.Contains(t, b.see("log"), ">sent</a>")
+	assert.Contains(t, b.see("tasks"), ">order</a>")
+	assert.Contains(t, b.post("channels/default/hold", nil).location, "said=held")
+	assert.Contains(t, b.see(""), "is held")
 }
 
 func TestCancelAndRun(t *testing.T) {

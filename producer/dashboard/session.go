@@ -122,7 +122,7 @@ func (d *Dashboard) may(s manage.Scope, h func(http.ResponseWriter, *http.Reques
 		v.Key, err = within(r.Context(), func(ctx context.Context) (manage.Key, error) { return d.people.by(ctx, v.session) })
 		switch {
 		case errors.Is(err, errNoSession) && wantsEvents(r):
-			w.WriteHeader(http.StatusNoContent) // the browser doesn't ask again then
+			over(w)
 		case errors.Is(err, errNoSession):
 			goTo(w, v.Root+"login"+wayBack(r))
 		case err != nil:

@@ -219,7 +219,9 @@ func TestLive(t *testing.T) {
 
 	r := s.visitor(t).request(http.MethodGet, "", "")
 	r.Header.Set("Accept", "text/event-stream")
-	assert.Equal(t, http.StatusNoContent, s.visitor(t).do(r).status, "without a session a browser needn't ask again")
+	got := s.visitor(t).do(r)
+	assert.Equal(t, http.StatusOK, got.status)
+	assert.Equal(t, "event: over\ndata: null\n\n", got.body, "without a session the page asks no more")
 }
 
 func TestLiveEndsWithTheDashboard(t *testing.T) {

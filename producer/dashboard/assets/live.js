@@ -51,7 +51,7 @@
     });
     source.addEventListener('over', () => {
       source.close();
-      say('logged out: what you see is old', 'off');
+      say('no longer live: log in again', 'off');
     });
     source.onerror = () => {
       say('not live: trying to connect', 'off');
@@ -64,4 +64,11 @@
     else start();
   });
   start();
+
+  // What the last action did isn't told again when the page is loaded again.
+  const here = new URL(location.href);
+  if (here.searchParams.has('said')) {
+    here.searchParams.delete('said');
+    history.replaceState(null, '', here);
+  }
 })();
