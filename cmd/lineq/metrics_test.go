@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/worker"
 )
 
 func TestMetrics(t *testing.T) {
@@ -44,11 +47,51 @@ func TestMetrics(t *testing.T) {
 	assert.Contains(t, text, `lineq_channel_held{channel="default",reason="operator"} 1`)
 	assert.Contains(t, text, `lineq_requests_total{channel="default",code="ok",operation="pushMessage"} 1`)
 	assert.Contains(t, text, `lineq_permit_wait_seconds_count{channel="default",operation="pushMessage"} 1`)
+	assert.Contains(t, text, `lineq_outcomes_total{channel="default",kind="push",outcome="sent",reason=""} 1`)
+	assert.Contains(t, text, `lineq_build_info{`)
+	assert.Contains(t, text, "lineq_redis_up 1\n")
+	assert.Contains(t, text, "lineq_workers 1\n")
 	assertNoSecrets(t, text)
 	assert.NotContains(t, text, user)
 	assert.NotContains(t, text, "wrong price")
 
+	for _, probe := range []string{"/healthz", "/readyz"} {
+		resp, err := http.Get(strings.TrimSuffix(url, "/metrics") + probe)
+		require.NoError(t, err)
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, errors.Join(err, resp.Body.Close()))
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assert.Equal(t, "ok\n", string(body))
+	}
 	require.NoError(t, w.stop())
 	_, err = http.Get(url)
 	assert.Error(t, err, "it ends with the worker")
+}
+
+func TestProbes(t *testing.T) {
+	for want, err := range map[int]error{http.StatusOK: nil, http.StatusServiceUnavailable: worker.ErrStopping} {
+		w := httptest.NewRecorder()
+		probed(w, err)
+		assert.Equal(t, want, w.Code)
+		if err != nil {
+			assert.Equal(t, err.Error()+"\n", w.Body.String())
+		}
+	}
+}
+
+// TestDevShowsAllMetrics: those of a worker and those of a gateway on one page, to whoever is on this machine.
+func TestDevShowsAllMetrics(t *testing.T) {
+	c := cli{t, map[string]string{}}
+	dev := c.start("dev", "--addr", "127.0.0.1:0")
+	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindString(dev.await("metrics"))
+	require.NotEmpty(t, url)
+	resp, err := http.Get(url)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	for _, name := range []string{"lineq_dead_workers_total", "lineq_gateway_turned_away_total", "lineq_redis_up", "lineq_build_info"} {
+		assert.Contains(t, string(body), "\n"+name)
+	}
+	require.NoError(t, dev.stop())
 }

@@ -85,11 +85,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	log := c.logger(a.stderr)
-	registry, stop, err := c.serve(log)
-	if err != nil {
-		return err
-	}
-	defer stop()
+	registry := newRegistry()
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
@@ -105,6 +101,11 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	stop, err := c.serve(log, registry, w.Ready)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	line := c.LineOrigin
 	if line == "" {
 		line = lineapi.DefaultOrigin
