@@ -128,7 +128,7 @@ func (m *metrics) answered(channel string, a answer, v verdict) {
 		return
 	}
 	s := m.of(channel, a.endpoint)
-	if !unsent(a.err) {
+	if a.err == nil || !unsent(a.err) {
 		s.latency.Observe(a.took.Seconds())
 	}
 	if a.err == nil {

@@ -222,6 +222,9 @@ func (s *Standing) queues(ctx context.Context, g *gauges) error {
 		if err := q.archived.Err(); err != nil {
 			return err // the one above is the first of all, which may be that nothing is pending
 		}
+		if err := q.since.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
 		for state, n := range q.counts {
 			g.set(queueTasks, float64(n.Val()), q.line, q.channel, string(state))
 		}

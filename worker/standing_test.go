@@ -86,6 +86,27 @@ func TestHowThingsStand(t *testing.T) {
 	})
 }
 
+func TestHowThingsStandOnACluster(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.StartCluster(t).Client(t)
+	s := newStage(t, rdb, linesim.Config{})
+	registry := prometheus.NewRegistry()
+	s.work(t, s.with(t, "shop", linesim.DefaultChannel.Token), func(cfg *worker.Config) { cfg.Metrics = registry })
+	for _, name := range []string{"default", "shop"} {
+		s.wait(t, s.push(t, user(1), producer.Channel(name)))
+		s.push(t, user(1), producer.Channel(name), producer.After(time.Hour))
+	}
+	g := standing(rdb)
+	assert.Equal(t, map[string]float64{"": 1}, values(t, g, "lineq_redis_up"))
+	assert.Equal(t, map[string]float64{"": 1}, values(t, g, "lineq_workers"))
+	for _, g := range []prometheus.Gatherer{g, registry} {
+		tasks := values(t, g, "lineq_queue_tasks")
+		assert.Equal(t, 1., tasks["default push scheduled"])
+		assert.Equal(t, 1., tasks["shop push scheduled"])
+		assert.Len(t, values(t, g, "lineq_channel_seen_seconds"), 2)
+	}
+}
+
 // What could have begun long ago is old, also where no worker has made it pending.
 func TestTheOldestThatCouldHaveBegun(t *testing.T) {
 	t.Parallel()

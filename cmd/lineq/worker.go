@@ -54,6 +54,9 @@ channels of the file of --config:
 
 ` + redisHelp + `
 
+With --metrics-addr it shows Prometheus metrics at /metrics, at /healthz that it runs, and at /readyz whether it fetches
+tasks and Redis answers; while it stops, /readyz says 503.
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
