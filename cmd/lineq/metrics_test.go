@@ -79,19 +79,46 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// TestDevShowsAllMetrics: those of a worker and those of a gateway on one page, to whoever is on this machine.
+// TestDevShowsAllMetrics: those of a worker and those of a gateway on one page, to whoever is on this machine; and whatever
+// callers send, nothing of it is on that page.
 func TestDevShowsAllMetrics(t *testing.T) {
 	c := cli{t, map[string]string{}}
 	dev := c.start("dev", "--addr", "127.0.0.1:0")
-	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindString(dev.await("metrics"))
+	url := strings.TrimSuffix(regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindString(dev.await("metrics")), "/metrics")
 	require.NotEmpty(t, url)
-	resp, err := http.Get(url)
-	require.NoError(t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
-	for _, name := range []string{"lineq_dead_workers_total", "lineq_gateway_turned_away_total", "lineq_redis_up", "lineq_build_info"} {
-		assert.Contains(t, string(body), "\n"+name)
+	ask := func(method, path, token, body string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("X-Lineq-Id", secretReply)
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		return string(answer)
 	}
+	messages := `"messages":[{"type":"text","text":"` + secretText + `"}]}`
+	ask("POST", "/v2/bot/message/push", "simulated-token", `{"to":"`+user+`",`+messages)
+	ask("POST", "/v2/bot/message/push", secretToken, `{"to":"`+user+`",`+messages)
+	ask("POST", "/v2/bot/message/reply", "simulated-token", `{"replyToken":"`+secretReply+`",`+messages)
+	ask("POST", "/v2/bot/"+user+"/tomorrow", "simulated-token", "{}")
+	ask(strings.ToUpper(user), "/v2/bot/profile/"+user, "simulated-token", "")
+	var text string
+	require.Eventually(t, func() bool {
+		text = ask("GET", "/metrics", "", "")
+		return strings.Contains(text, `lineq_outcomes_total{channel="default",kind="push",outcome="sent",reason=""} 1`)
+	}, time.Minute, 20*time.Millisecond)
+	for _, name := range []string{"lineq_dead_workers_total", "lineq_redis_up", "lineq_build_info"} {
+		assert.Contains(t, text, "\n"+name)
+	}
+	assert.Contains(t, text, `lineq_gateway_requests_total{channel="default",code="200",operation="pushMessage"} 1`)
+	assert.Contains(t, text, `lineq_gateway_requests_total{channel="",code="401",operation="pushMessage"} 1`)
+	assert.Contains(t, text, `operation="other"`)
+	assertNoSecrets(t, text)
+	assert.NotContains(t, text, "simulated-token")
+	assert.NotContains(t, strings.ToLower(text), strings.ToLower(user))
 	require.NoError(t, dev.stop())
 }
