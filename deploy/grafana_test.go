@@ -1,12 +1,14 @@
 package deploy_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 type panel struct {
@@ -105,4 +107,32 @@ func TestDashboardShowsEverything(t *testing.T) {
 			assert.Regexp(t, `\b`+name+`(_bucket)?\b`, all.String())
 		}
 	}
+}
+
+// What compose mounts finds each other: the dashboard's place, and the name under which Prometheus is reached.
+func TestGrafanaIsProvisioned(t *testing.T) {
+	var sources struct {
+		Datasources []struct{ Type, URL, UID string }
+	}
+	read(t, "grafana/provisioning/datasources/prometheus.yaml", &sources)
+	require.Len(t, sources.Datasources, 1)
+	assert.Equal(t, "prometheus", sources.Datasources[0].Type)
+	assert.Equal(t, "http://prometheus:9090", sources.Datasources[0].URL)
+	var dashboards struct {
+		Providers []struct {
+			Type    string
+			Options struct{ Path string }
+		}
+	}
+	read(t, "grafana/provisioning/dashboards/lineq.yaml", &dashboards)
+	require.Len(t, dashboards.Providers, 1)
+	assert.Equal(t, "file", dashboards.Providers[0].Type)
+	assert.Equal(t, "/var/lib/grafana/dashboards", dashboards.Providers[0].Options.Path)
+}
+
+func read(t *testing.T, file string, v any) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(b, v), file)
 }

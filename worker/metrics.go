@@ -50,7 +50,7 @@ func newMetrics(r prometheus.Registerer, limits func(channel string, e endpoint.
 	endpointLabels := []string{"channel", "operation"}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "lineq_requests_total", Help: "Requests to LINE, by LINE's operation; code is ok, LINE's status, or the reason why there is none.",
+			Name: "lineq_requests_total", Help: "Requests to LINE for tasks and campaigns; code is ok, LINE's status, or the reason why there is none.",
 		}, []string{"channel", "operation", "code"}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "lineq_request_seconds", Help: "How long LINE took to answer, or a request to fail.",

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -39,21 +38,18 @@ func values(t testing.TB, g prometheus.Gatherer, name string) map[string]float64
 			for _, l := range m.GetLabel() {
 				labels = append(labels, l.GetValue())
 			}
-			all[strings.Join(labels, " ")] = value(m)
+			of := strings.Join(labels, " ")
+			switch {
+			case m.Counter != nil:
+				all[of] = m.Counter.GetValue()
+			case m.Gauge != nil:
+				all[of] = m.Gauge.GetValue()
+			default:
+				all[of] = float64(m.Histogram.GetSampleCount())
+			}
 		}
 	}
 	return all
-}
-
-func value(m *dto.Metric) float64 {
-	switch {
-	case m.Counter != nil:
-		return m.Counter.GetValue()
-	case m.Gauge != nil:
-		return m.Gauge.GetValue()
-	default:
-		return float64(m.Histogram.GetSampleCount())
-	}
 }
 
 func TestWhatAWorkerCounts(t *testing.T) {

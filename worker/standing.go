@@ -55,22 +55,22 @@ func standingDesc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	redisUp     = standingDesc("redis_up", "1 if Redis answered this scrape; while it doesn't, the rest is what was last known.")
-	workersDesc = standingDesc("workers", "Workers that have been heard of in the last seconds.")
-	queueTasks  = standingDesc("queue_tasks", "Tasks in a queue, by state.", "line", "channel", "state")
-	queueOldest = standingDesc("queue_oldest_seconds", "How long the task that has waited longest could have begun; 0: none waits.", "line", "channel")
-	queuePaused = standingDesc("queue_paused", "1 while a queue is paused: by lineq for a hold, or by an operator in asynq.", "line", "channel", "by")
-	channelHeld = standingDesc("channel_held", "1 while a channel's tasks wait for the reason.", "channel", "reason")
-	channelSeen = standingDesc("channel_seen_seconds", "How long ago a worker last said that it serves the channel; each does once a minute.", "channel")
-	quotaLimit  = standingDesc("quota_limit", "The month's quota as LINE has last told it; a channel without one has no series.", "channel")
-	quotaLeft   = standingDesc("quota_left", "What is left of it; LINE is asked every ten minutes.", "channel")
-	campaignsIn = standingDesc("campaigns", "Campaigns that haven't ended, by state; reason is why one is paused.", "channel", "state", "reason")
-	recipientsD = standingDesc("campaign_recipients", "Recipients of the campaigns that haven't ended, by state.", "channel", "state")
+	redisUp            = standingDesc("redis_up", "1 if Redis answered this scrape; while it doesn't, the rest is what was last known.")
+	workersAlive       = standingDesc("workers", "Workers that have been heard of in the last seconds.")
+	queueTasks         = standingDesc("queue_tasks", "Tasks in a queue, by state.", "line", "channel", "state")
+	queueOldest        = standingDesc("queue_oldest_seconds", "How long the task that has waited longest could have begun; 0: none waits.", "line", "channel")
+	queuePaused        = standingDesc("queue_paused", "1 while a queue is paused: by lineq for a hold, or by an operator in asynq.", "line", "channel", "by")
+	channelHeld        = standingDesc("channel_held", "1 while a channel's tasks wait for the reason.", "channel", "reason")
+	channelSeen        = standingDesc("channel_seen_seconds", "How long ago a worker last said that it serves the channel; each does once a minute.", "channel")
+	quotaLimit         = standingDesc("quota_limit", "The month's quota as LINE has last told it; a channel without one has no series.", "channel")
+	quotaLeft          = standingDesc("quota_left", "What is left of it; LINE is asked every ten minutes.", "channel")
+	campaignsUnended   = standingDesc("campaigns", "Campaigns that haven't ended, by state; reason is why one is paused.", "channel", "state", "reason")
+	campaignRecipients = standingDesc("campaign_recipients", "Recipients of the campaigns that haven't ended, by state.", "channel", "state")
 )
 
 var standingDescs = []*prometheus.Desc{
-	redisUp, workersDesc, queueTasks, queueOldest, queuePaused, channelHeld, channelSeen, quotaLimit, quotaLeft, campaignsIn,
-	recipientsD,
+	redisUp, workersAlive, queueTasks, queueOldest, queuePaused, channelHeld, channelSeen, quotaLimit, quotaLeft, campaignsUnended,
+	campaignRecipients,
 }
 
 // Describe makes it a prometheus.Collector.
@@ -159,7 +159,7 @@ func (s *Standing) workers(ctx context.Context, g *gauges) error {
 		return err
 	}
 	n, err := s.rdb.ZCount(ctx, workersKey, strconv.FormatInt(now-deadAfter.Milliseconds(), 10), "+inf").Result()
-	g.set(workersDesc, float64(n))
+	g.set(workersAlive, float64(n))
 	return err
 }
 
@@ -322,10 +322,10 @@ func (s *Standing) unended(ctx context.Context, g *gauges) error {
 		groups[group{state: unread}] = more
 	}
 	for is, n := range groups {
-		g.set(campaignsIn, float64(n), is.channel, is.state, is.reason)
+		g.set(campaignsUnended, float64(n), is.channel, is.state, is.reason)
 	}
 	for is, n := range recipients {
-		g.set(recipientsD, float64(n), is.channel, is.state)
+		g.set(campaignRecipients, float64(n), is.channel, is.state)
 	}
 	return nil
 }
