@@ -56,19 +56,32 @@ type dev struct {
 }
 
 func run(t *testing.T) (map[string]family, error) {
-	d := &dev{t: t, program: filepath.Join(t.TempDir(), "lineq")}
-	if out, err := exec.Command("go", "build", "-C", "..", "-o", d.program, "./cmd/lineq").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build lineq: %w\n%s", err, out)
+	d, err := newDev(t)
+	if err != nil {
+		return nil, err
 	}
-	d.ctx, d.stop = context.WithTimeout(t.Context(), 2*time.Minute)
-	defer d.stop()
 	end, err := d.start()
 	if err != nil {
 		return nil, err
 	}
 	defer end()
+	d.work()
+	return d.scrape()
+}
 
-	faults := "/_sim/faults"
+func newDev(t *testing.T) (*dev, error) {
+	d := &dev{t: t, program: filepath.Join(t.TempDir(), "lineq")}
+	if out, err := exec.Command("go", "build", "-C", "..", "-o", d.program, "./cmd/lineq").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build lineq: %w\n%s", err, out)
+	}
+	d.ctx, d.stop = context.WithTimeout(t.Context(), 2*time.Minute)
+	return d, nil
+}
+
+// work makes each metric appear.
+func (d *dev) work() {
+	d.t.Helper()
+	const faults = "/_sim/faults"
 	d.put(faults, `[{"kind":"accept_500","count":2}]`) // retries, of which LINE says that it had them
 	d.push(5)
 	d.until("lineq_replayed_total")
@@ -83,7 +96,6 @@ func run(t *testing.T) (map[string]family, error) {
 	d.until("lineq_campaign_recipients")
 	d.lineq("channel", "hold", "default")
 	d.until("lineq_queue_paused")
-	return d.scrape()
 }
 
 // start starts it, and returns how to end it.
