@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -57,4 +58,50 @@ func TestSeriesOfAHundredChannels(t *testing.T) {
 	}
 	t.Log(series)
 	assert.Less(t, series, 12_000)
+}
+
+// A task runs again after its outcome when its worker died over the rest: only the run that decided it counts.
+func TestAnOutcomeIsCountedByTheRunThatDecided(t *testing.T) {
+	m, err := newMetrics(prometheus.NewRegistry(), limit.Limits{}.Interval)
+	require.NoError(t, err)
+	sent := record.Decision{Outcome: tasks.OutcomeSent}
+	m.decided("default", tasks.KindPush, sent, time.Now())
+	assert.Zero(t, testutil.CollectAndCount(m.outcomes))
+	sent.Fresh = true
+	m.decided("default", tasks.KindPush, sent, time.Time{})
+	assert.Equal(t, 1, testutil.CollectAndCount(m.outcomes))
+	assert.Zero(t, testutil.CollectAndCount(m.took), "nobody knows since when")
+}
+
+func TestATaskCouldGoWhenItWasDue(t *testing.T) {
+	enqueued := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct{ due, want time.Time }{
+		"at once":                {time.Time{}, enqueued},
+		"later":                  {enqueued.Add(time.Hour), enqueued.Add(time.Hour)},
+		"a time that has passed": {enqueued.Add(-time.Hour), enqueued},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, c.want, (&job{Envelope: tasks.Envelope{EnqueuedAt: enqueued, DueAt: c.due}}).couldGo())
+		})
+	}
+}
+
+// What never left this machine says nothing about how long LINE takes, and what the limiter put off was no request.
+func TestWhatLINEWasNotAskedIsNoLatency(t *testing.T) {
+	m, err := newMetrics(prometheus.NewRegistry(), limit.Limits{}.Interval)
+	require.NoError(t, err)
+	for _, e := range []*lineapi.Error{
+		{Reason: lineapi.Network, Unsent: true}, {Reason: lineapi.RateLimited, Unsent: true, RetryAfter: time.Minute},
+	} {
+		a := answer{endpoint: endpoint.PushMessage, took: time.Second, err: e}
+		m.answered("default", a, decide(a, record.Begun{Attempts: 1}, 0))
+	}
+	assert.Equal(t, 1., testutil.ToFloat64(m.requests.WithLabelValues("default", "pushMessage", "network")))
+	assert.Zero(t, testutil.ToFloat64(m.requests.WithLabelValues("default", "pushMessage", "rate_limited")))
+	assert.Equal(t, 1., testutil.ToFloat64(m.retries.WithLabelValues("default", "pushMessage", "network")))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m.latency)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	assert.Zero(t, families[0].GetMetric()[0].GetHistogram().GetSampleCount())
 }

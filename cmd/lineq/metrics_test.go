@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lineq/lineq/lineapi/linesim"
+	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/worker"
 )
 
@@ -77,6 +78,29 @@ func TestProbes(t *testing.T) {
 			assert.Equal(t, err.Error()+"\n", w.Body.String())
 		}
 	}
+}
+
+func TestServeShowsMetrics(t *testing.T) {
+	c, rdb := withMini(t)
+	_, err := channel.Put(t.Context(), rdb, "default", channel.Hold{Reason: channel.Operator, Note: secretText})
+	require.NoError(t, err)
+	c.env["LINE_CHANNEL_ACCESS_TOKEN"] = secretToken
+	serve := c.start("serve", "--addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--line-origin", "http://127.0.0.1:1")
+	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/metrics`).FindString(serve.await("metrics"))
+	require.NotEmpty(t, url)
+	resp, err := http.Get(url)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	require.NoError(t, errors.Join(err, resp.Body.Close()))
+	for _, line := range []string{
+		"lineq_redis_up 1", "lineq_workers 0", `lineq_channel_held{channel="default",reason="operator"} 1`,
+		"lineq_gateway_turned_away_total 0",
+	} {
+		assert.Contains(t, string(body), "\n"+line+"\n")
+	}
+	assert.NotContains(t, string(body), "lineq_dead_workers_total", "it is no worker")
+	assertNoSecrets(t, string(body))
+	require.NoError(t, serve.stop())
 }
 
 // TestDevShowsAllMetrics: those of a worker and those of a gateway on one page, to whoever is on this machine; and whatever
