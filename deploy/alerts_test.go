@@ -69,7 +69,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 }
 
 func TestAlertsFire(t *testing.T) {
-	promtool := find(t, "promtool")
+	promtool := lookPath(t, "promtool")
 	for _, args := range [][]string{
 		{"check", "config", "prometheus.yml"}, {"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"},
 	} {

@@ -49,7 +49,7 @@ var variables = strings.NewReplacer("$__rate_interval", "1m", "$channel", ".*")
 
 func TestDashboardAsksForWhatIsServed(t *testing.T) {
 	var d dashboard
-	decode(t, "grafana/lineq.json", &d)
+	readJSON(t, "grafana/lineq.json", &d)
 	assert.Equal(t, "lineq", d.UID)
 	require.NotEmpty(t, d.Panels)
 	ids, cells := map[int]string{}, map[[2]int]string{}
@@ -95,7 +95,7 @@ func TestDashboardAsksForWhatIsServed(t *testing.T) {
 // Every metric of lineq's own is somewhere in the dashboard: one that nobody looks at needn't be counted.
 func TestDashboardShowsEverything(t *testing.T) {
 	var d dashboard
-	decode(t, "grafana/lineq.json", &d)
+	readJSON(t, "grafana/lineq.json", &d)
 	var all strings.Builder
 	for _, p := range d.Panels {
 		for _, target := range p.Targets {
@@ -114,7 +114,7 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 	var sources struct {
 		Datasources []struct{ Type, URL, UID string }
 	}
-	read(t, "grafana/provisioning/datasources/prometheus.yaml", &sources)
+	readYAML(t, "grafana/provisioning/datasources/prometheus.yaml", &sources)
 	require.Len(t, sources.Datasources, 1)
 	assert.Equal(t, "prometheus", sources.Datasources[0].Type)
 	assert.Equal(t, "http://prometheus:9090", sources.Datasources[0].URL)
@@ -124,13 +124,13 @@ func TestGrafanaIsProvisioned(t *testing.T) {
 			Options struct{ Path string }
 		}
 	}
-	read(t, "grafana/provisioning/dashboards/lineq.yaml", &dashboards)
+	readYAML(t, "grafana/provisioning/dashboards/lineq.yaml", &dashboards)
 	require.Len(t, dashboards.Providers, 1)
 	assert.Equal(t, "file", dashboards.Providers[0].Type)
 	assert.Equal(t, "/var/lib/grafana/dashboards", dashboards.Providers[0].Options.Path)
 }
 
-func read(t *testing.T, file string, v any) {
+func readYAML(t *testing.T, file string, v any) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 
 // TestDashboardInPrometheus lets a real Prometheus scrape a real lineq, and asks it what the dashboard and the alerts ask.
 func TestDashboardInPrometheus(t *testing.T) {
-	program := find(t, "prometheus")
+	program := lookPath(t, "prometheus")
 	d, err := newDev(t)
 	require.NoError(t, err)
 	end, err := d.start()
@@ -38,7 +38,7 @@ func TestDashboardInPrometheus(t *testing.T) {
 	d.until("lineq_queue_paused")
 
 	var board dashboard
-	decode(t, "grafana/lineq.json", &board)
+	readJSON(t, "grafana/lineq.json", &board)
 	// What a run without these events has nothing of.
 	nothing := map[string]bool{"Why tasks weren't sent": true, "Why recipients weren't sent to": true, "429s": true}
 	for _, panel := range board.Panels {
@@ -64,8 +64,8 @@ func TestDashboardInPrometheus(t *testing.T) {
 	}
 }
 
-// find looks for a program, and skips the test without it.
-func find(t *testing.T, program string) string {
+// lookPath looks for a program, and skips the test without it.
+func lookPath(t *testing.T, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err == nil {

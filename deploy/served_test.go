@@ -35,16 +35,17 @@ type family struct {
 // and of lineq serve.
 func served(t *testing.T) map[string]family {
 	t.Helper()
-	once.Do(func() { all, failed = run(t) })
-	require.NoError(t, failed)
-	return all
+	ran.once.Do(func() { ran.served, ran.err = runDev(t) })
+	require.NoError(t, ran.err)
+	return ran.served
 }
 
-var (
+// ran is the one run of all tests.
+var ran struct {
 	once   sync.Once
-	all    map[string]family
-	failed error
-)
+	served map[string]family
+	err    error
+}
 
 // dev is a running lineq dev.
 type dev struct {
@@ -55,7 +56,7 @@ type dev struct {
 	stop       context.CancelFunc
 }
 
-func run(t *testing.T) (map[string]family, error) {
+func runDev(t *testing.T) (map[string]family, error) {
 	d, err := newDev(t)
 	if err != nil {
 		return nil, err
@@ -216,7 +217,7 @@ func (d *dev) scrape() (map[string]family, error) {
 	return now, nil
 }
 
-func decode(t *testing.T, file string, v any) {
+func readJSON(t *testing.T, file string, v any) {
 	t.Helper()
 	b, err := os.ReadFile(file)
 	require.NoError(t, err)
