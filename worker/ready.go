@@ -6,7 +6,7 @@ import "errors"
 var (
 	ErrStarting  = errors.New("starting")
 	ErrStopping  = errors.New("stopping")
-	ErrRedisAway = errors.New("Redis doesn't answer")
+	ErrRedisAway = errors.New("redis doesn't answer")
 )
 
 // phase is where a worker is in its life.
