@@ -43,6 +43,7 @@ func (c *call) isLong() bool { return len(c.body) > lineapi.MaxRequestBytes }
 // than LINE does.
 func (c *call) manyOf() (tasks.Task, answer, bool) {
 	if !c.pressure.enterLong() {
+		c.metrics.turnedAway.Inc()
 		return nil, c.pressure.refusal(), false
 	}
 	c.long = true
@@ -171,12 +172,12 @@ func (r *rolling) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// noCampaign refuses a retry key that has made a campaign.
-func (c *call) noCampaign(ctx context.Context, id string) (answer, bool) {
-	switch _, err := c.q.CampaignSummary(ctx, id); {
-	case err == nil:
-		return refuse(http.StatusBadRequest, textReused), false
-	case !errors.Is(err, campaign.ErrNotFound):
+// noCampaign refuses an ID that has made a campaign of the channel.
+func (c *call) noCampaign(ctx context.Context, o options) (answer, bool) {
+	switch sum, err := c.q.CampaignSummary(ctx, o.id); {
+	case err == nil && sum.Channel == c.channel.name:
+		return o.reused(), false
+	case err != nil && !errors.Is(err, campaign.ErrNotFound):
 		return c.away(err), false
 	}
 	return answer{}, true
@@ -192,7 +193,7 @@ func (c *call) campaign(m manyRecipients, o options) answer {
 	if o.own {
 		switch _, err := c.q.Result(ctx, o.id, producer.Channel(c.channel.name)); {
 		case err == nil:
-			return refuse(http.StatusBadRequest, textReused)
+			return o.reused()
 		case !errors.Is(err, producer.ErrNotFound):
 			return c.away(err)
 		}
@@ -208,7 +209,7 @@ func (c *call) campaign(m manyRecipients, o options) answer {
 	var wrong *lineapi.Error
 	switch {
 	case errors.Is(err, campaign.ErrIDReused), err == nil && int(report.Recipients+report.Duplicates) != m.len():
-		return refuse(http.StatusBadRequest, textReused)
+		return o.reused()
 	case errors.Is(err, campaign.ErrIntake):
 		a := unavailable()
 		a.retryAfter = 5 * time.Second

@@ -57,7 +57,10 @@ func (p *pressure) enter(weight int64) bool {
 func (p *pressure) leave(weight int64) { p.weight.Add(-weight) }
 
 func (p *pressure) enterLong() bool {
-	if p.full.Load() || p.long.Add(1) > maxLong {
+	if p.full.Load() {
+		return false
+	}
+	if p.long.Add(1) > maxLong {
 		p.long.Add(-1)
 		return false
 	}
