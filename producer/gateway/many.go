@@ -19,8 +19,12 @@ import (
 	"github.com/lineq/lineq/tasks/campaign/template"
 )
 
-// maxRecipients is how many a multicast can have that becomes a campaign.
-const maxRecipients = 1_000_000
+const (
+	// maxRecipients is how many a multicast can have that becomes a campaign.
+	maxRecipients = 1_000_000
+	// intakeTime is how long Redis may take for them, and the answer to leave.
+	intakeTime = 2 * time.Minute
+)
 
 // idLength is that of a user id.
 const idLength = 33
@@ -152,7 +156,7 @@ func (m *manyRecipients) readIDs(d *json.Decoder, unread func(error) answer) (an
 	return answer{}, true
 }
 
-// rolling is the rest of a body, of which every part has its own time to come.
+// rolling is the rest of a body, of which every part has its own time to come. The answer has its own time after that.
 type rolling struct {
 	c    *call
 	left int64
@@ -161,7 +165,9 @@ type rolling struct {
 }
 
 func (r *rolling) Read(b []byte) (int, error) {
-	_ = http.NewResponseController(r.c.w).SetReadDeadline(time.Now().Add(bodyTime))
+	control, now := http.NewResponseController(r.c.w), time.Now()
+	_ = control.SetReadDeadline(now.Add(bodyTime))
+	_ = control.SetWriteDeadline(now.Add(bodyTime + intakeTime))
 	n, err := r.c.r.Body.Read(b)
 	if r.left -= int64(n); r.left < 0 {
 		r.over, err = true, errors.New(http.StatusText(http.StatusRequestEntityTooLarge))
