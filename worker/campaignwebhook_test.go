@@ -71,3 +71,22 @@ func TestWebhookOutlivesItsWorker(t *testing.T) {
 		})
 	}
 }
+
+// Where a campaign is kept for less than the day for which its webhook is tried, its end is told to the log at least.
+func TestWebhookOfACampaignThatIsKeptNoMore(t *testing.T) {
+	t.Parallel()
+	s := onMini(t)
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+	}))
+	t.Cleanup(hook.Close)
+	s.work(t)
+	s.seal(t, "c", campaign.Plan{Mode: campaign.Multicast, Templates: text("hello"), Webhook: hook.URL}, 500, users(10))
+	require.Eventually(t, func() bool {
+		return s.logs.FilterMessage("a campaign's webhook fails, and is tried again").Len() > 0
+	}, time.Minute, time.Millisecond)
+	require.NoError(t, s.rdb.Del(t.Context(), "lineq:{c:c}:message").Err())
+	given := func() int { return s.logs.FilterMessage("a campaign's webhook is given up").Len() }
+	require.Eventually(t, func() bool { return given() > 0 }, time.Minute, time.Millisecond)
+	assert.Equal(t, 1, given())
+}
