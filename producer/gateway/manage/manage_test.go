@@ -42,7 +42,7 @@ func keyFor(name string, scopes ...manage.Scope) manage.Key {
 // stage is the API on a Redis, with a simulated LINE. Every answer is checked against the document.
 type stage struct {
 	*manage.API
-	mini    *miniredis.Miniredis
+	mini    *miniredis.Miniredis // where it is one
 	rdb     redis.UniversalClient
 	q       *producer.Client
 	sim     *linesim.Simulator
@@ -54,6 +54,12 @@ type stage struct {
 
 func newStage(t testing.TB) *stage {
 	mini, rdb := redistest.Mini(t)
+	s := stageOn(t, rdb)
+	s.mini = mini
+	return s
+}
+
+func stageOn(t testing.TB, rdb redis.UniversalClient) *stage {
 	sim, err := linesim.New(linesim.Config{Channels: []linesim.Channel{{
 		ID: "1", Token: "token", Quota: linesim.Quota{Limit: 1000},
 	}}})
@@ -75,7 +81,7 @@ func newStage(t testing.TB) *stage {
 	require.NoError(t, err)
 	doc, router := document(t)
 	return &stage{
-		API: api, mini: mini, rdb: rdb, q: q, sim: sim, client: client, doc: doc, router: router, reached: map[string]bool{},
+		API: api, rdb: rdb, q: q, sim: sim, client: client, doc: doc, router: router, reached: map[string]bool{},
 	}
 }
 
@@ -235,6 +241,22 @@ func TestCampaignsThatAreNone(t *testing.T) {
 	all, err := s.q.Campaigns(t.Context())
 	require.NoError(t, err)
 	assert.Empty(t, all)
+}
+
+// A Redis that is nearly full takes no more campaigns, and everything else of the API goes on: it helps to make room.
+func TestRedisFull(t *testing.T) {
+	rdb := redistest.Start(t).Client(t)
+	s := stageOn(t, rdb)
+	const order, audience = `{"id":"sale","messages":[{"type":"text","text":"Hi"}]}`, "to\n" + user + "\n"
+	require.Equal(t, http.StatusCreated, s.create(t, order, audience).status)
+	require.NoError(t, rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err())
+	refused := s.create(t, strings.Replace(order, "sale", "other", 1), audience)
+	assert.Equal(t, http.StatusServiceUnavailable, refused.status)
+	assert.Contains(t, refused.body, "Redis is nearly full")
+	assert.NotEmpty(t, refused.header.Get("Retry-After"))
+	assert.Equal(t, http.StatusOK, s.ask(t, "reader", "GET", "/campaigns/sale", "").status)
+	require.NoError(t, rdb.ConfigSet(t.Context(), "maxmemory", "0").Err())
+	assert.Equal(t, http.StatusCreated, s.create(t, strings.Replace(order, "sale", "other", 1), audience).status)
 }
 
 func TestChannels(t *testing.T) {
