@@ -170,6 +170,51 @@ func TestAProbeMayBeLate(t *testing.T) {
 	})
 }
 
+func TestBreakerBesideAQuestionUnderWay(t *testing.T) {
+	// Redis answers a question before it hears of the change; the answer comes after it.
+	for name, limits := range map[string]limit.Limits{"leased": rate(100, time.Second), "one at a time": rate(1, time.Second)} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, w *world) {
+				var told []bool
+				l := w.processWith(limit.Config{Limits: limits, Breaker: func(_ string, _ endpoint.Endpoint, open bool) {
+					told = append(told, open)
+				}})
+				take(t, l, push(limit.Bulk, time.Second))
+				time.Sleep(5 * time.Second)
+				w.trip.Store(int64(200 * time.Millisecond))
+				turns := make(chan limit.Turn)
+				ask := func() {
+					turn, err := l.Take(t.Context(), push(limit.Bulk, time.Second))
+					assert.NoError(t, err)
+					turns <- turn
+				}
+
+				go ask()
+				time.Sleep(50 * time.Millisecond)
+				answered(t, l, endpoint.PushMessage, limit.Failing, 20)
+				assert.True(t, (<-turns).Broken)
+				answered(t, l, endpoint.PushMessage, limit.Failing, 20) // those that were under way
+				assert.Equal(t, []bool{true}, told)
+
+				time.Sleep(5 * time.Second)
+				w.trip.Store(0)
+				take(t, l, push(limit.Bulk, time.Second)) // the probe
+				time.Sleep(time.Second)
+				w.trip.Store(int64(200 * time.Millisecond))
+				go ask()
+				time.Sleep(50 * time.Millisecond)
+				answered(t, l, endpoint.PushMessage, limit.Served, 1)
+				time.Sleep(10 * time.Second)
+				go ask()
+				<-turns
+				<-turns
+				answered(t, l, endpoint.PushMessage, limit.Served, 20)
+				assert.Equal(t, []bool{true, false}, told)
+			})
+		})
+	}
+}
+
 func TestABreakerThatClosesStartsSlowly(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		l, other := w.process(rate(100, time.Second)), w.process(rate(100, time.Second))

@@ -49,6 +49,8 @@ type gate struct {
 	probeAt     time.Time // when a probe may go
 	brokenUntil time.Time // before this nobody asks again
 	probing     bool      // a probe of this process is under way
+	telling     int       // Redis is being told that it opened or closed
+	told        int       // how often it was
 	lastLimited time.Time
 }
 
@@ -101,6 +103,7 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 	g.mu.Lock()
 	sent := time.Now()
 	w.shape, w.redisNow = g.shape, g.clock.at(sent)
+	told := g.told
 	g.mu.Unlock()
 
 	v, err := g.line.take(ctx, w)
@@ -118,9 +121,14 @@ func (g *gate) ask(ctx context.Context, w wish) (grant, time.Time, error) {
 		first = now
 	}
 	tell := g.keep(v.interval)
-	g.broken = v.outcome == broken || v.probe
-	if v.outcome == broken {
-		g.probeAt, g.brokenUntil = first, received.Add(believeBroken)
+	switch {
+	case (g.telling > 0 || g.told != told) && g.broken != (v.outcome == broken || v.probe):
+		// Redis may have said so before it was told what is known here by now: ask again.
+		v.outcome, first = broken, received
+	case v.outcome == broken:
+		g.broken, g.probeAt, g.brokenUntil = true, first, received.Add(believeBroken)
+	default:
+		g.broken = v.probe
 	}
 	g.mu.Unlock()
 
@@ -169,6 +177,10 @@ func (g *gate) answered(ctx context.Context, a Answer) error {
 		g.broken, g.slots = true, nil
 		g.recent.forget()
 	}
+	changed := tell == "open" || tell == "close"
+	if changed {
+		g.telling++
+	}
 	g.mu.Unlock()
 
 	var err error
@@ -180,11 +192,15 @@ func (g *gate) answered(ctx context.Context, a Answer) error {
 	default:
 		err = g.line.breaker(ctx, tell)
 	}
-	if g.breaker != nil && (tell == "open" || tell == "close") {
+	if changed && g.breaker != nil {
 		g.breaker(tell == "open")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if changed {
+		g.telling--
+		g.told++
+	}
 	g.turn()
 	return err
 }
