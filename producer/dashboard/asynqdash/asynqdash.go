@@ -96,14 +96,20 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 	case below != "" && path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/"):
 		http.NotFound(w, r) // asynqmon would lead to the clean one, without what proxies put before it
-	case r.Method != http.MethodGet:
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		h.change(w, r, below)
 	case below == "api/metrics":
 		http.Error(w, "asynq's page of metrics is off: lineq has metrics of its own.", http.StatusNotFound)
 	case strings.HasPrefix(below, "api/"):
 		bound(r)
-		h.asynq.ServeHTTP(w, r)
+		if h.cfg.ShowContent {
+			h.asynq.ServeHTTP(w, r)
+			return
+		}
+		var got page
+		h.asynq.ServeHTTP(&got, r)
+		got.send(w, withoutIDs(got.Bytes()))
 	case isAsset(below):
 		w.Header().Set("Cache-Control", "private, max-age=86400")
 		h.asynq.ServeHTTP(&typed{ResponseWriter: w, as: assetTypes[path.Ext(below)]}, r)

@@ -175,4 +175,5 @@ func TestTopologies(t *testing.T) {
 		}
 	}
 	t.Run("Cluster", func(t *testing.T) { look(t, redistest.StartCluster(t).Client(t)) })
+	t.Run("Sentinel", func(t *testing.T) { look(t, redistest.StartSentinels(t).Client(t)) })
 }

@@ -41,7 +41,7 @@ func (h *Handler) change(w http.ResponseWriter, r *http.Request, below string) {
 	if del {
 		m = remove.FindStringSubmatch(below)
 	}
-	if (post || del) && m != nil && !ours(m[1]) && !strings.Contains(below, "_tasks:") {
+	if (post || del) && m != nil && !ours(m[1]) {
 		h.asynq.ServeHTTP(w, r)
 		return
 	}

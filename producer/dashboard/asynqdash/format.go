@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -123,6 +124,18 @@ func (formatter) result(_ string, b []byte) string {
 		return ""
 	}
 	return size(b)
+}
+
+var (
+	errorField = regexp.MustCompile(`"error_message":"(?:[^"\\]|\\.)*"`)
+	lineID     = regexp.MustCompile(`[UCR][0-9a-f]{32}`)
+)
+
+// withoutIDs masks the ids in an answer's error texts, which asynqmon passes on as the worker wrote them.
+func withoutIDs(answer []byte) []byte {
+	return errorField.ReplaceAllFunc(answer, func(field []byte) []byte {
+		return lineID.ReplaceAllFunc(field, func(id []byte) []byte { return []byte(formatter{}.id(string(id))) })
+	})
 }
 
 func layOut(s summary, payload []byte) string {

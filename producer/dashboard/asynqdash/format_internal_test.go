@@ -57,3 +57,9 @@ func FuzzPayload(f *testing.F) {
 		assert.NotContains(t, formatter{}.payload(kind, []byte(with)), text)
 	})
 }
+
+func TestErrorTexts(t *testing.T) {
+	const id = "U0123456789abcdef0123456789abcdef"
+	got := string(withoutIDs([]byte(`{"id":"c:` + id + `","error_message":"LINE: \"` + id + `\" is unknown"}`)))
+	assert.Equal(t, `{"id":"c:`+id+`","error_message":"LINE: \"U0123…cdef\" is unknown"}`, got)
+}

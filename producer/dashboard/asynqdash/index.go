@@ -2,6 +2,7 @@ package asynqdash
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -66,10 +67,31 @@ func (i *index) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 // page keeps an answer.
-type page struct{ bytes.Buffer }
+type page struct {
+	bytes.Buffer
+	header http.Header
+	status int
+}
 
-func (*page) Header() http.Header { return http.Header{} }
-func (*page) WriteHeader(int)     {}
+func (p *page) Header() http.Header {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	return p.header
+}
+
+func (p *page) WriteHeader(status int) { p.status = status }
+
+// send passes the answer on, with another body.
+func (p *page) send(w http.ResponseWriter, body []byte) {
+	if as := p.Header().Get("Content-Type"); as != "" {
+		w.Header().Set("Content-Type", as)
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(cmp.Or(p.status, http.StatusOK))
+	_, _ = w.Write(body)
+}
 
 // assetTypes are those of asynqmon's files; what it guesses itself is wrong for SVG.
 var assetTypes = map[string]string{
