@@ -77,12 +77,20 @@ func (s *stage) config(t *testing.T) worker.Config {
 // work runs a worker until the test ends, or until the returned function is called.
 func (s *stage) work(t *testing.T, adapt ...func(*worker.Config)) (stop func()) {
 	t.Helper()
+	var w *worker.Worker
+	return s.works(t, &w, adapt...)
+}
+
+// works is work that also gives the worker.
+func (s *stage) works(t *testing.T, is **worker.Worker, adapt ...func(*worker.Config)) (stop func()) {
+	t.Helper()
 	cfg := s.config(t)
 	for _, a := range adapt {
 		a(&cfg)
 	}
 	w, err := worker.New(cfg)
 	require.NoError(t, err)
+	*is = w
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()

@@ -131,7 +131,7 @@ func (w *Worker) askForQuota(ctx context.Context, j *job, e *lineapi.Error, clai
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	left, limited, err := quotaLeft(ctx, w.clients[j.Channel])
+	left, limited, err := w.quotaLeft(ctx, j.Channel, w.clients[j.Channel])
 	switch {
 	case err == nil && limited && left < cost(j.Task):
 		w.putOnHold(ctx, j.Channel, channel.Hold{

@@ -48,10 +48,11 @@ gateway         %s (LINE's API, for an SDK with the token %s)
 management API  %s/lineq/v1/openapi.yaml (key %s)
 simulated LINE  %s (sends reach nobody)
 control         %s/_sim/ledger
+metrics         %s/metrics
 worker          channel default
 
 Try, in another terminal:
-`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL)
+`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL, l.gatewayURL)
 		if c.Redis == "" {
 			fmt.Fprintf(a.stderr, "  export REDIS_URL=%s\n", l.redisURL)
 		} else {

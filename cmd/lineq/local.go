@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
@@ -34,6 +35,7 @@ type local struct {
 	adapt func(redis.UniversalClient, *worker.Config) error
 
 	gatewayAddr string // empty: there is none
+	metrics     *prometheus.Registry
 
 	rdb        redis.UniversalClient
 	lineURL    string
@@ -77,12 +79,14 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	if err != nil {
 		return err
 	}
+	l.metrics = newRegistry()
 	serveGateway, err := l.gateway(token, client)
 	if err != nil {
 		return err
 	}
 	cfg := worker.Config{
 		Redis: l.rdb, Channels: map[string]*lineapi.Client{tasks.DefaultChannel: client}, Log: l.log, Grace: localGrace,
+		Metrics: l.metrics,
 	}
 	if l.adapt != nil {
 		if err := l.adapt(l.rdb, &cfg); err != nil {
@@ -162,11 +166,13 @@ func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
 	}
 	g, err := gateway.New(gateway.Config{
 		Redis: l.rdb, Producer: q, Limiter: limiter, Origin: l.lineURL, DataOrigin: l.lineURL, Log: l.log,
+		Metrics: l.metrics,
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
 		},
 		Beside: map[string]http.Handler{
 			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()), "/lineq": management,
+			"/metrics": metricsHandler(l.metrics),
 		},
 	})
 	if err != nil {

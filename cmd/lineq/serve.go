@@ -18,6 +18,7 @@ import (
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks/limit"
+	"github.com/lineq/lineq/worker"
 )
 
 // serveCommand is lineq serve.
@@ -99,7 +100,9 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		debug.SetGCPercent(gateway.GCPercent)
 	}
 	log := c.logger(a.stderr)
-	registry, stop, err := c.serve(log)
+	registry := newRegistry()
+	registry.MustRegister(worker.NewStanding(rdb))
+	stop, err := c.serve(log, registry, nil)
 	if err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ channels of the file of --config:
 
 ` + redisHelp + `
 
+With --metrics-addr it shows Prometheus metrics at /metrics, at /healthz that it runs, and at /readyz whether it fetches
+tasks and Redis answers; while it stops, /readyz says 503.
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -85,11 +88,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	log := c.logger(a.stderr)
-	registry, stop, err := c.serve(log)
-	if err != nil {
-		return err
-	}
-	defer stop()
+	registry := newRegistry()
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
@@ -105,6 +104,11 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	stop, err := c.serve(log, registry, w.Ready)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	line := c.LineOrigin
 	if line == "" {
 		line = lineapi.DefaultOrigin
