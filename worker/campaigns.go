@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -63,6 +64,18 @@ func (c *campaigns) forget(id string) {
 	delete(c.prepared, id)
 }
 
+// keep forgets all campaigns but these: another worker may have told the end of the others.
+func (c *campaigns) keep(refs []campaign.Ref) {
+	unended := make(map[string]bool, len(refs))
+	for _, r := range refs {
+		unended[r.ID] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.heard, func(id string, _ campaign.Look) bool { return !unended[id] })
+	maps.DeleteFunc(c.prepared, func(id string, _ *prepared) bool { return !unended[id] })
+}
+
 // watchCampaigns looks after the campaigns until ctx ends.
 func (w *Worker) watchCampaigns(ctx context.Context) {
 	tick := time.NewTicker(campaignsEvery)
@@ -85,6 +98,7 @@ func (w *Worker) lookAtCampaigns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.known.keep(all)
 	var errs []error
 	for _, r := range all {
 		if w.cfg.Channels[r.Channel] == nil {

@@ -70,6 +70,7 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 	} else {
 		e = &lineapi.Error{}
 	}
+	v.Status = e.Status
 	v.delay = backoff(begun.Attempts, random)
 	switch v.Reason {
 	case lineapi.Invalid:

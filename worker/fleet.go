@@ -21,6 +21,7 @@ type fleet struct {
 	perPush int
 	running map[string]*crew
 	foreign map[string]bool // queues of channels that nobody here has, told of once
+	halting sync.WaitGroup  // of the crews that run no more
 }
 
 // crew is the servers of one queue.
@@ -116,14 +117,15 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	return nil
 }
 
-// halt shuts a queue's servers down: first the waiting, then asynq.
+// halt shuts a queue's servers down, and doesn't wait for the sends that they have under way: other queues have work.
 func (f *fleet) halt(queue string) {
 	c := f.running[queue]
 	delete(f.running, queue)
 	f.w.bells.forget(queue)
-	c.halt()
+	f.halting.Go(c.halt)
 }
 
+// halt shuts the servers down: first the waiting, then asynq.
 func (c *crew) halt() {
 	close(c.closing)
 	var all sync.WaitGroup
@@ -143,6 +145,7 @@ func (f *fleet) stop() {
 		all.Go(c.halt)
 	}
 	all.Wait()
+	f.halting.Wait()
 }
 
 // sweepUntil looks at the channels' own queues, every second and whenever a bell rings at which nobody waits, until ctx

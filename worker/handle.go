@@ -238,6 +238,7 @@ func (w *Worker) settle(ctx context.Context, j *job, k tasks.Kind, d record.Deci
 	err := w.records.Log(ctx, record.Line{
 		Channel: j.ref.Channel, ID: j.ref.ID, Kind: k, Outcome: d.Outcome, Reason: d.Reason, Replayed: d.Replayed,
 		RequestID: d.RequestID, Attempts: d.Attempts, Error: d.Error,
+		To: record.MarkOf(tasks.Recipient(j.Task)),
 	})
 	if err == nil && d.Outcome != tasks.OutcomeSent {
 		err = w.records.KeepPayload(ctx, j.ref, j.payload)

@@ -207,8 +207,7 @@ func TestReadiness(t *testing.T) {
 	m, rdb := redistest.Mini(t)
 	s := newStage(t, rdb, linesim.Config{})
 	require.NoError(t, s.line.SetFaults([]linesim.Fault{{Kind: linesim.FaultDelay, Delay: 300 * time.Millisecond}}))
-	var w *worker.Worker
-	stop := s.works(t, &w)
+	w, stop := s.worker(t)
 	becomes := func(want error) {
 		t.Helper()
 		require.Eventually(t, func() bool { return w.Ready() == want }, time.Minute, time.Millisecond, "%v", w.Ready())

@@ -77,12 +77,12 @@ func (s *stage) config(t *testing.T) worker.Config {
 // work runs a worker until the test ends, or until the returned function is called.
 func (s *stage) work(t *testing.T, adapt ...func(*worker.Config)) (stop func()) {
 	t.Helper()
-	var w *worker.Worker
-	return s.works(t, &w, adapt...)
+	_, stop = s.worker(t, adapt...)
+	return stop
 }
 
-// works is work that also gives the worker.
-func (s *stage) works(t *testing.T, is **worker.Worker, adapt ...func(*worker.Config)) (stop func()) {
+// worker is work for who talks to it while it runs.
+func (s *stage) worker(t *testing.T, adapt ...func(*worker.Config)) (w *worker.Worker, stop func()) {
 	t.Helper()
 	cfg := s.config(t)
 	for _, a := range adapt {
@@ -90,7 +90,6 @@ func (s *stage) works(t *testing.T, is **worker.Worker, adapt ...func(*worker.Co
 	}
 	w, err := worker.New(cfg)
 	require.NoError(t, err)
-	*is = w
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.Run(ctx) }()
@@ -103,7 +102,7 @@ func (s *stage) works(t *testing.T, is **worker.Worker, adapt ...func(*worker.Co
 		}
 	}
 	t.Cleanup(stop)
-	return stop
+	return w, stop
 }
 
 // waitFor waits until a task stands where it is expected.

@@ -17,6 +17,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/dashboard"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks"
@@ -36,6 +37,7 @@ type local struct {
 
 	gatewayAddr string // empty: there is none
 	metrics     *prometheus.Registry
+	showContent bool // in its dashboard
 
 	rdb        redis.UniversalClient
 	lineURL    string
@@ -153,13 +155,18 @@ func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
 	if err != nil {
 		return nil, err
 	}
-	management, err := manage.New(manage.Config{
-		Redis: l.rdb, Producer: q, Log: l.log,
-		Clients: map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))},
-		Keys: []manage.Key{{
-			Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
-			Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
-		}},
+	clients := map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))}
+	keys := []manage.Key{{
+		Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
+		Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
+	}}
+	management, err := manage.New(manage.Config{Redis: l.rdb, Producer: q, Clients: clients, Keys: keys, Log: l.log})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := dashboard.New(dashboard.Config{
+		Redis: l.rdb, Producer: q, Clients: clients, Keys: keys, Workers: livingWorkers(l.rdb),
+		ShowContent: l.showContent, Log: l.log,
 	})
 	if err != nil {
 		return nil, err
@@ -171,7 +178,8 @@ func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
 			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
 		},
 		Beside: map[string]http.Handler{
-			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()), "/lineq": management,
+			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()),
+			"/lineq":    newSite(management, pages), "/": http.HandlerFunc(toDashboard),
 			"/metrics": metricsHandler(l.metrics),
 		},
 	})
