@@ -77,6 +77,13 @@ func (s *stage) config(t *testing.T) worker.Config {
 // work runs a worker until the test ends, or until the returned function is called.
 func (s *stage) work(t *testing.T, adapt ...func(*worker.Config)) (stop func()) {
 	t.Helper()
+	_, stop = s.worker(t, adapt...)
+	return stop
+}
+
+// worker is work for who talks to it while it runs.
+func (s *stage) worker(t *testing.T, adapt ...func(*worker.Config)) (w *worker.Worker, stop func()) {
+	t.Helper()
 	cfg := s.config(t)
 	for _, a := range adapt {
 		a(&cfg)
@@ -95,7 +102,7 @@ func (s *stage) work(t *testing.T, adapt ...func(*worker.Config)) (stop func()) 
 		}
 	}
 	t.Cleanup(stop)
-	return stop
+	return w, stop
 }
 
 // waitFor waits until a task stands where it is expected.
