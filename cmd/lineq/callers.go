@@ -44,8 +44,8 @@ func (f lineFlags) callers(ctx context.Context, a *app) (map[string]gateway.Chan
 // gatewayToken is a channel's token for callers alone; empty: there is none.
 func (a *app) gatewayToken(name string) (string, error) {
 	if name == tasks.DefaultChannel {
-		if token := a.getenv("LINEQ_GATEWAY_TOKEN"); token != "" {
-			return token, nil
+		if token, err := a.variable("LINEQ_GATEWAY_TOKEN"); err != nil || token != "" {
+			return token, err
 		}
 	}
 	if a.config == nil {

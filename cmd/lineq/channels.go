@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -81,11 +80,14 @@ func (f lineFlags) tokens(a *app) (map[string]lineapi.TokenSource, error) {
 
 // usualToken is the token of LINE's usual variables; nil: they aren't set.
 func usualToken(a *app, origin string) (lineapi.TokenSource, error) {
-	if token := a.getenv("LINE_CHANNEL_ACCESS_TOKEN"); token != "" {
-		return lineapi.StaticToken(token), nil
+	if token, err := a.variable("LINE_CHANNEL_ACCESS_TOKEN"); err != nil || token != "" {
+		return lineapi.StaticToken(token), err
 	}
-	id, secret := a.getenv("LINE_CHANNEL_ID"), a.getenv("LINE_CHANNEL_SECRET")
+	id := a.getenv("LINE_CHANNEL_ID")
+	secret, err := a.variable("LINE_CHANNEL_SECRET")
 	switch {
+	case err != nil:
+		return nil, err
 	case secret == "":
 		return nil, nil
 	case id == "":
@@ -105,8 +107,8 @@ func stateless(id, secret, origin string) (lineapi.TokenSource, error) {
 // token is the channel's, from the one place that the file names.
 func (c channelConfig) token(a *app, origin string) (lineapi.TokenSource, error) {
 	if c.ChannelID == "" {
-		if c.SecretEnv != "" || c.SecretFile != "" {
-			return nil, marked{fmt.Errorf("its secret needs a channel_id"), errConfig}
+		if c.SecretEnv != "" || c.SecretFile != "" || c.AssertionKeyEnv != "" || c.AssertionKeyFile != "" {
+			return nil, marked{fmt.Errorf("its secret or key needs a channel_id"), errConfig}
 		}
 		token, err := a.secret("token", c.TokenEnv, c.TokenFile)
 		return lineapi.StaticToken(token), err
@@ -114,11 +116,35 @@ func (c channelConfig) token(a *app, origin string) (lineapi.TokenSource, error)
 	if c.TokenEnv != "" || c.TokenFile != "" {
 		return nil, marked{fmt.Errorf("it has a token and a channel_id: one of them is enough"), errConfig}
 	}
+	if c.AssertionKeyEnv != "" || c.AssertionKeyFile != "" {
+		return c.byAssertion(a, origin)
+	}
 	secret, err := a.secret("secret", c.SecretEnv, c.SecretFile)
 	if err != nil {
 		return nil, err
 	}
 	return stateless(c.ChannelID, secret, origin)
+}
+
+// byAssertion issues the channel's tokens by an assertion signing key.
+func (c channelConfig) byAssertion(a *app, origin string) (lineapi.TokenSource, error) {
+	switch {
+	case c.SecretEnv != "" || c.SecretFile != "":
+		return nil, marked{fmt.Errorf("it has a secret and an assertion key: one of them is enough"), errConfig}
+	case c.AssertionKeyID == "":
+		return nil, marked{fmt.Errorf("its assertion key needs an assertion_key_id, which is LINE's kid for it"), errConfig}
+	}
+	data, err := a.secret("assertion_key", c.AssertionKeyEnv, c.AssertionKeyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := lineapi.ParseAssertionKey([]byte(data))
+	if err != nil {
+		return nil, marked{fmt.Errorf("its assertion key: %w", err), errConfig}
+	}
+	return lineapi.NewStatelessToken(lineapi.StatelessConfig{
+		ChannelID: c.ChannelID, Origin: origin, Key: &lineapi.AssertionKey{KeyID: c.AssertionKeyID, PrivateKey: key},
+	})
 }
 
 // secret reads a secret from the variable or the file that holds it.
@@ -133,13 +159,12 @@ func (a *app) secret(what, variable, path string) (string, error) {
 		}
 		return value, nil
 	case path != "":
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return "", fileError(path, err)
-		}
-		value := strings.TrimSpace(string(data))
-		if value == "" {
-			return "", marked{fmt.Errorf("%s_file: %s is empty", what, path), errConfig}
+		value, err := readSecret(path)
+		switch {
+		case isMisuse(err):
+			return "", fmt.Errorf("%s_file: %w", what, err)
+		case err != nil:
+			return "", marked{fmt.Errorf("%s_file: %w", what, err), errConfig}
 		}
 		return value, nil
 	}

@@ -29,6 +29,7 @@ type commands struct {
 	Channel    channelCommand    `cmd:"" help:"Look up, check, hold and resume channels."`
 	Quota      quotaCommand      `cmd:"" help:"Show the monthly quota, and what is left of it."`
 	Log        logCommand        `cmd:"" help:"Show the delivery log."`
+	ConfigFile configCommand     `cmd:"" name:"config" help:"Write and check the file of --config."`
 	Doctor     doctorCommand     `cmd:"" help:"Check Redis, workers, channels and LINE, and say what to do."`
 	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
@@ -53,6 +54,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	config         *configFile // nil without --config
+	configPath     string      // of --config, for the commands that don't read it as their own
 	model          *kong.Application
 }
 
