@@ -17,7 +17,8 @@ func (f lineFlags) callers(ctx context.Context, a *app) (map[string]gateway.Chan
 		return nil, err
 	}
 	channels := map[string]gateway.Channel{}
-	for name, source := range tokens {
+	for name, its := range tokens {
+		source := its.TokenSource
 		c := gateway.Channel{Token: source}
 		if _, issued := source.(lineapi.Renewer); !issued {
 			token, err := source.Token(ctx)

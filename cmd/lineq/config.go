@@ -63,6 +63,10 @@ func readConfig(path string) (*configFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseConfig(path, data)
+}
+
+func parseConfig(path string, data []byte) (*configFile, error) {
 	parsed, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, yamlError(path, err)
@@ -166,10 +170,8 @@ func parses(flag *kong.Flag, source, value string) error {
 // loadConfig reads the file before any other flag has its value.
 func (a *app) loadConfig(ctx *kong.Context) error {
 	path := a.getenv("LINEQ_CONFIG")
-	known := map[string]bool{}
 	err := kong.Visit(ctx.Model, func(v kong.Visitable, next kong.Next) error {
 		if f, ok := v.(*kong.Flag); ok {
-			known[f.Name] = true
 			if given, _ := ctx.FlagValue(f).(string); f.Name == "config" && given != "" {
 				path = given
 			}
@@ -186,9 +188,14 @@ func (a *app) loadConfig(ctx *kong.Context) error {
 	if a.config, err = readConfig(path); err != nil {
 		return err
 	}
+	return a.knowsAll(flagsOf(ctx.Model))
+}
+
+// knowsAll refuses a setting that no command has.
+func (a *app) knowsAll(flags map[string][]commandFlag) error {
 	for name, s := range a.config.flags {
-		if !known[name] || name == "config" || name == "help" {
-			return configError("%s:%d:%d: there is no setting %q", path, s.line, s.column, name)
+		if len(flags[name]) == 0 {
+			return configError("%s:%d:%d: there is no setting %q", a.config.path, s.line, s.column, name)
 		}
 	}
 	return nil

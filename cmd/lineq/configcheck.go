@@ -244,3 +244,22 @@ func (v *configReviewer) unique(channel *channelEntry, what, value string) {
 	v.at(channel.field(name), "channels."+channel.name+"."+name, "one channel of LINE has one name here: its limits are kept by name",
 		"the channel %s has the same %s", other, strings.ReplaceAll(what, "_", " "))
 }
+
+// lookAtConfig finds what is wrong with the file of --config, and tells whether it can be used.
+func (d *doctor) lookAtConfig(a *app) (usable bool, err error) {
+	if a.configPath == "" {
+		return true, nil
+	}
+	data, err := readConfigFile(a.configPath)
+	if err != nil {
+		return false, err
+	}
+	review := reviewConfig(a, a.configPath, data)
+	for _, p := range review.Problems {
+		d.say(problem, "config", fmt.Sprintf("%s:%d:%d", a.configPath, p.Line, p.Column), p.Advice, "%s: %s", p.Setting, p.Text)
+	}
+	if review.OK {
+		d.say(fine, "config", a.configPath, "", "nothing is wrong with it")
+	}
+	return review.OK, nil
+}

@@ -160,6 +160,25 @@ channels:
 	assert.Contains(t, c.ok("config", "check"), "concurrency  for lineq worker\n")
 }
 
+// TestDoctorChecksTheFile lets the doctor say all that is wrong with it, and ask LINE nothing.
+func TestDoctorChecksTheFile(t *testing.T) {
+	t.Parallel()
+	c, _ := withMini(t)
+	o := c.run("doctor", "--json", "--config", file(t, "lineq.yaml", "channels:\n  a: {token_env: NOPE}\n  b: {secret_env: X}\n"))
+	assert.Equal(t, 1, o.code)
+	var found []string
+	for _, f := range document[[]finding](t, o.stdout) {
+		if f.Check == "config" {
+			assert.Equal(t, problem, f.State)
+			found = append(found, f.Subject[strings.Index(f.Subject, ".yaml"):]+" "+f.Text)
+		}
+	}
+	assert.Equal(t, []string{
+		".yaml:2:7 channels.a.token_env: the variable NOPE is empty",
+		".yaml:3:3 channels.b: its secret or key needs a channel_id",
+	}, found)
+}
+
 func TestConfigInit(t *testing.T) {
 	t.Parallel()
 	c := cli{t, map[string]string{}}

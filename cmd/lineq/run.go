@@ -55,6 +55,7 @@ type app struct {
 	stdout, stderr io.Writer
 	config         *configFile // nil without --config
 	configPath     string      // of --config, for the commands that don't read it as their own
+	credentials    *credentials
 	model          *kong.Application
 }
 
@@ -62,7 +63,7 @@ type app struct {
 func run(
 	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
-	a := &app{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, credentials: newCredentials()}
 	helped := false
 	parser, err := kong.New(&commands{},
 		kong.Name("lineq"),
