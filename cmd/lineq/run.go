@@ -38,11 +38,13 @@ type commands struct {
 const description = `The outbound message queue for LINE Official Accounts.
 
 Every flag --foo-bar has the environment name LINEQ_FOO_BAR. A flag beats the environment, which beats the file of
---config. Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 misuse.
+--config. A variable of a secret may be a file's name instead: LINE_CHANNEL_ACCESS_TOKEN_FILE, REDIS_URL_FILE and so on.
+Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 misuse.
 
     lineq demo                                  see it work, with nothing installed
     lineq dev                                   the same parts, to develop against
     lineq worker                                send for the channel of LINE_CHANNEL_ACCESS_TOKEN
+    lineq config init                           write a sample of the file of --config
     lineq serve                                 take what bots send with any SDK
     lineq send push --to U… --text hello --wait
     lineq campaign send --audience followers.csv --message offer.json --watch
