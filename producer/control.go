@@ -46,7 +46,7 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 	// time, since an earlier call may have failed before it.
 	left := f.task != nil && outcome != tasks.OutcomeSent && outcome != tasks.OutcomeFailed
 	if fresh || left {
-		if err := c.log(ctx, ref, kind, outcome, f.record.Result.Attempts); err != nil {
+		if err := c.log(ctx, ref, kind, outcome, f); err != nil {
 			return outcome, err
 		}
 	}
@@ -70,8 +70,13 @@ func (c *Client) cancel(ctx context.Context, ref record.Ref) (tasks.Outcome, err
 
 // log writes the line of a cancelled task. An attempt that was open may have been heard of meanwhile, and its line may
 // stand before this one; the last line of a task must be its outcome.
-func (c *Client) log(ctx context.Context, ref record.Ref, k tasks.Kind, o tasks.Outcome, attempts int) error {
-	line := record.Line{Channel: ref.Channel, ID: ref.ID, Kind: k, Outcome: o, Attempts: attempts}
+func (c *Client) log(ctx context.Context, ref record.Ref, k tasks.Kind, o tasks.Outcome, f found) error {
+	line := record.Line{Channel: ref.Channel, ID: ref.ID, Kind: k, Outcome: o, Attempts: f.record.Result.Attempts}
+	if f.task != nil {
+		if e, err := tasks.Decode(k, f.task.Payload); err == nil {
+			line.To = record.MarkOf(tasks.Recipient(e.Task))
+		}
+	}
 	if err := c.records.Log(ctx, line); err != nil {
 		return err
 	}

@@ -205,8 +205,8 @@ func (c *Client) entry(item Item) (entry, error) {
 	e.queue = line.Queue(e.ref.Channel)
 
 	envelope := tasks.Envelope{
-		Channel: e.ref.Channel, ID: e.ref.ID, RetryKey: s.retryKey, EnqueuedAt: now.UTC(), Deadline: s.deadline.UTC(),
-		Task: item.Task,
+		Channel: e.ref.Channel, ID: e.ref.ID, RetryKey: s.retryKey, EnqueuedAt: now.UTC(), DueAt: e.at.UTC(),
+		Deadline: s.deadline.UTC(), Task: item.Task,
 	}
 	if e.payload, err = envelope.Encode(); err == nil && e.own {
 		e.hash, err = envelope.Hash()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 
 	"github.com/hibiken/asynq"
 
@@ -28,22 +27,21 @@ const listPage = 100
 // campaign is worked on: see Campaigns. An error ends the iteration.
 func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[tasks.Result, error] {
 	return func(yield func(tasks.Result, error) bool) {
-		var queues []string
-		if err := within(ctx, func() (err error) { queues, err = c.inspector.Queues(); return err }); err != nil {
+		queues, err := c.Queues(ctx)
+		if err != nil {
 			yield(tasks.Result{}, fmt.Errorf("list tasks: %w", err))
 			return
 		}
-		slices.Sort(queues)
 		for _, q := range queues {
-			_, name, ours := tasks.ParseQueue(q)
-			if !ours || f.Channel != "" && name != "" && name != f.Channel {
+			_, name, _ := tasks.ParseQueue(q.Name)
+			if f.Channel != "" && name != "" && name != f.Channel {
 				continue
 			}
-			for _, l := range c.lists() {
-				if f.State != "" && f.State != l.state {
+			for _, l := range c.lists(q) {
+				if l.tasks == 0 || f.State != "" && f.State != l.state {
 					continue
 				}
-				if !c.eachIn(ctx, q, l, f.Channel, yield) {
+				if !c.eachIn(ctx, q.Name, l, f.Channel, yield) {
 					return
 				}
 			}
@@ -54,16 +52,17 @@ func (c *Client) Tasks(ctx context.Context, f Filter) iter.Seq2[tasks.Result, er
 // list is one of asynq's lists of a queue, as a state of ours.
 type list struct {
 	state tasks.State
+	tasks int64 // how many it had a moment ago
 	page  func(queue string, opts ...asynq.ListOption) ([]*asynq.TaskInfo, error)
 }
 
-func (c *Client) lists() []list {
+func (c *Client) lists(q Queue) []list {
 	return []list{
-		{tasks.StateActive, c.inspector.ListActiveTasks},
-		{tasks.StateQueued, c.inspector.ListPendingTasks},
-		{tasks.StateWaiting, c.inspector.ListRetryTasks},
-		{tasks.StateWaiting, c.inspector.ListArchivedTasks},
-		{tasks.StateScheduled, c.inspector.ListScheduledTasks},
+		{tasks.StateActive, q.Active, c.inspector.ListActiveTasks},
+		{tasks.StateQueued, q.Pending, c.inspector.ListPendingTasks},
+		{tasks.StateWaiting, q.Retry, c.inspector.ListRetryTasks},
+		{tasks.StateWaiting, q.Archived, c.inspector.ListArchivedTasks},
+		{tasks.StateScheduled, q.Scheduled, c.inspector.ListScheduledTasks},
 	}
 }
 

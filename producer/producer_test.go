@@ -156,6 +156,14 @@ func TestOptions(t *testing.T) {
 		assert.Equal(t, tasks.StateQueued, ticket.State)
 		assert.Equal(t, asynq.TaskStatePending, queued(t, rdb, ticket).State)
 	})
+	t.Run("the payload says when it was due", func(t *testing.T) {
+		at := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+		ticket, err := q.Enqueue(ctx, push, producer.At(at))
+		require.NoError(t, err)
+		e, err := tasks.Decode("push", queued(t, rdb, ticket).Payload)
+		require.NoError(t, err)
+		assert.True(t, at.Equal(e.DueAt))
+	})
 	t.Run("urgent", func(t *testing.T) {
 		ticket, err := q.Enqueue(ctx, push, producer.Urgent())
 		require.NoError(t, err)
@@ -178,6 +186,7 @@ func TestOptions(t *testing.T) {
 		e, err := tasks.Decode("reply", queued(t, rdb, ticket).Payload)
 		require.NoError(t, err)
 		assert.Equal(t, tasks.ReplyLifetime, e.Deadline.Sub(e.EnqueuedAt))
+		assert.Zero(t, e.DueAt)
 	})
 	t.Run("which counts from when it is due, and gives way to the caller's", func(t *testing.T) {
 		reply := tasks.Reply{ReplyToken: "token", Messages: push.Messages}

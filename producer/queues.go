@@ -18,6 +18,10 @@ import (
 type Queue struct {
 	Name    string
 	Pending int64 // tasks that could begin
+	Active  int64 // workers have them
+	// Scheduled wait for their time, and Retry for their next attempt.
+	Scheduled, Retry int64
+	Archived         int64 // asynq has given them up; of lineq's tasks there is none
 	// Oldest is since when the first of them has waited, by the clock of the machine that enqueued it; zero: there is none.
 	Oldest time.Time
 	Paused bool
@@ -52,12 +56,16 @@ func (c *Client) readQueues(ctx context.Context, all []Queue) error {
 		return nil
 	}
 	pending, paused := make([]*redis.IntCmd, len(all)), make([]*redis.StringCmd, len(all))
+	active, scheduled := make([]*redis.IntCmd, len(all)), make([]*redis.IntCmd, len(all))
+	retry, archived := make([]*redis.IntCmd, len(all)), make([]*redis.IntCmd, len(all))
 	first, since := make([]*redis.StringCmd, len(all)), make([]*redis.StringCmd, len(all))
 	key := func(i int, name string) string { return "asynq:{" + all[i].Name + "}:" + name }
 	_, err := c.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i := range all {
 			pending[i], paused[i] = p.LLen(ctx, key(i, "pending")), p.Get(ctx, key(i, "paused"))
-			first[i] = p.LIndex(ctx, key(i, "pending"), -1)
+			first[i], active[i] = p.LIndex(ctx, key(i, "pending"), -1), p.LLen(ctx, key(i, "active"))
+			scheduled[i], retry[i] = p.ZCard(ctx, key(i, "scheduled")), p.ZCard(ctx, key(i, "retry"))
+			archived[i] = p.ZCard(ctx, key(i, "archived"))
 		}
 		return nil
 	})
@@ -77,7 +85,9 @@ func (c *Client) readQueues(ctx context.Context, all []Queue) error {
 		if err := pending[i].Err(); err != nil { // those above are of the first that failed, or has nothing
 			return err
 		}
-		all[i].Pending = pending[i].Val()
+		all[i].Pending, all[i].Active = pending[i].Val(), active[i].Val()
+		all[i].Scheduled, all[i].Retry = scheduled[i].Val(), retry[i].Val()
+		all[i].Archived = archived[i].Val()
 		all[i].Paused, all[i].Held = paused[i].Err() == nil, paused[i].Val() == channel.Pause
 		if ns, err := strconv.ParseInt(since[i].Val(), 10, 64); err == nil {
 			all[i].Oldest = time.Unix(0, ns)

@@ -40,7 +40,7 @@ func TestQueues(t *testing.T) {
 		assert.WithinRange(t, urgent.Oldest, begin, time.Now())
 		push.Oldest, urgent.Oldest = time.Time{}, time.Time{}
 		assert.Equal(t, producer.Queue{Name: "lineq-push-default", Pending: 2}, push)
-		assert.Equal(t, producer.Queue{Name: "lineq-push-shop", Paused: true, Held: true}, shop)
+		assert.Equal(t, producer.Queue{Name: "lineq-push-shop", Scheduled: 1, Paused: true, Held: true}, shop)
 		assert.Equal(t, producer.Queue{Name: "lineq-urgent", Pending: 1, Paused: true}, urgent)
 	})
 }

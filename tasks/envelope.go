@@ -32,6 +32,8 @@ type Envelope struct {
 	RetryKey string
 	// EnqueuedAt is when the caller handed the task over, by the caller's clock.
 	EnqueuedAt time.Time
+	// DueAt is the time that the caller asked for. Zero, or past: at once.
+	DueAt time.Time
 	// Deadline is after when the task must not be sent any more. Zero: none.
 	Deadline time.Time
 	Task     Task
@@ -53,6 +55,7 @@ type head struct {
 	ID         string    `json:"id"`
 	RetryKey   string    `json:"retry_key,omitempty"`
 	EnqueuedAt time.Time `json:"enqueued_at,omitzero"`
+	DueAt      time.Time `json:"due_at,omitzero"`
 	Deadline   time.Time `json:"deadline,omitzero"`
 }
 
@@ -70,7 +73,7 @@ func (e Envelope) Encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := marshal(head{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.Deadline})
+	b, err := marshal(head{Version, e.Channel, e.ID, e.RetryKey, e.EnqueuedAt, e.DueAt, e.Deadline})
 	if err != nil {
 		return nil, fmt.Errorf("encode %s: %w", e.Task.Kind(), err)
 	}
@@ -156,7 +159,7 @@ func Decode(k Kind, b []byte) (Envelope, error) {
 		return Envelope{}, err
 	}
 	return Envelope{
-		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, Deadline: p.Deadline,
+		Channel: p.Channel, ID: p.ID, RetryKey: p.RetryKey, EnqueuedAt: p.EnqueuedAt, DueAt: p.DueAt, Deadline: p.Deadline,
 		Task: task, read: p.Task,
 	}, nil
 }

@@ -49,6 +49,20 @@ type Result struct {
 	FinishedAt *time.Time `json:"finished_at"`
 	// Error is LINE's explanation, or ours.
 	Error string `json:"error"`
+	// Earlier are the attempts before the last answer that ended otherwise than by an acceptance, at most the last eight.
+	Earlier []Attempt `json:"earlier_attempts,omitempty"`
 	// Data is what a lookup found, and the richMenuId of a published rich menu.
 	Data json.RawMessage `json:"data,omitempty"`
+}
+
+// Attempt is what became of an attempt that wasn't the last one.
+type Attempt struct {
+	Attempt   int            `json:"attempt"` // its number, from 1
+	At        *time.Time     `json:"at"`
+	Status    int            `json:"status"` // LINE's; 0: there was no answer
+	Reason    lineapi.Reason `json:"reason"`
+	RequestID string         `json:"request_id"`
+	Error     string         `json:"error"`
+	// Outcome is the task's at that time, if it had one: it was started again since.
+	Outcome Outcome `json:"outcome"`
 }

@@ -96,7 +96,7 @@ func TestRoundTrip(t *testing.T) {
 				want := tasks.Envelope{
 					Channel: rapid.StringMatching(`[A-Za-z0-9._-]{1,64}`).Draw(t, "channel"),
 					ID:      rapid.StringMatching(`[A-Za-z0-9._:@+=-]{1,128}`).Draw(t, "id"), RetryKey: text.Draw(t, "retry key"),
-					EnqueuedAt: moment(t, "enqueued at"), Deadline: moment(t, "deadline"), Task: kinds[k](t),
+					EnqueuedAt: moment(t, "enqueued at"), DueAt: moment(t, "due at"), Deadline: moment(t, "deadline"), Task: kinds[k](t),
 				}
 				b, err := want.Encode()
 				require.NoError(t, err)

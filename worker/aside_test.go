@@ -1,8 +1,11 @@
 package worker_test
 
 import (
+	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
@@ -12,6 +15,7 @@ import (
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
+	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/redistest"
 )
 
@@ -50,4 +54,47 @@ func TestAWrongTokenOfOneWorkerStopsNoOther(t *testing.T) {
 			"LINE refuses this worker's token, but another worker's works: this one leaves the channel to others",
 		}, s.errorLines())
 	})
+}
+
+// A worker steps aside from a channel at which LINE hangs. Until the last of its sends there has ended it goes on taking up
+// other channels.
+func TestSteppingAsideDelaysNoOtherChannel(t *testing.T) {
+	t.Parallel()
+	_, rdb := redistest.Mini(t)
+	s := newStage(t, rdb, linesim.Config{Channels: []linesim.Channel{
+		linesim.DefaultChannel, {ID: "2", Secret: "s", Token: "token-of-shop"},
+	}})
+	release := make(chan struct{})
+	var hanging, pushes atomic.Int64
+	s.inFront(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Header.Get("Authorization") != "Bearer forgotten" || r.Method != http.MethodPost {
+			return false
+		}
+		if pushes.Add(1) > 5 {
+			return false // refused at once
+		}
+		hanging.Add(1)
+		defer hanging.Add(-1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	defer close(release)
+	require.NoError(t, channel.TokenWorks(t.Context(), rdb, tasks.DefaultChannel, "another"))
+	s.work(t, s.with(t, tasks.DefaultChannel, "forgotten"), s.with(t, "shop", "token-of-shop"))
+	for i := range 5 {
+		s.push(t, user(i))
+	}
+	require.Eventually(t, func() bool { return hanging.Load() == 5 }, time.Minute, time.Millisecond)
+	s.push(t, user(6)) // whose refusal makes the worker step aside
+	require.Eventually(t, func() bool {
+		return s.logs.FilterMessage("Starting graceful shutdown").Len() > 0
+	}, time.Minute, time.Millisecond, "it leaves the queue to the other")
+
+	ticket := s.push(t, user(100), producer.Channel("shop"))
+	assert.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	assert.Positive(t, hanging.Load(), "and that has waited for none of them")
 }

@@ -198,3 +198,46 @@ func TestACampaignTellsNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotContains(t, fmt.Sprint(lines), secretText)
 }
+
+// One channel sends a campaign of pushes and one of multicasts: they share the queue and its slots, and each gets on at its
+// own limit, whichever came first.
+func TestPushesAndMulticastsOfOneChannel(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]campaign.Mode{
+		"pushes first": {campaign.Push, campaign.Multicast}, "multicasts first": {campaign.Multicast, campaign.Push},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, redistest.Start(t).Client(t), linesim.Config{Latency: 20 * time.Millisecond})
+			s.work(t, func(c *worker.Config) {
+				c.Limits = limit.Limits{Rates: map[string]endpoint.Limit{
+					"pushMessage": {Requests: 200, Per: time.Second}, "multicast": {Requests: 20, Per: time.Second},
+				}}
+			})
+			size := map[campaign.Mode]int{campaign.Push: 500, campaign.Multicast: 10}
+			to := map[campaign.Mode][]string{campaign.Push: users(4000)[:2000], campaign.Multicast: users(4000)[2000:]}
+			for _, mode := range order {
+				s.seal(t, string(mode), campaign.Plan{Mode: mode, Templates: text("hello")}, size[mode], to[mode])
+			}
+			// Both have as much to do as their limits let them do in ten seconds. When the first of them is through, the other
+			// one must be far, too.
+			var sums [2]campaign.Summary
+			require.Eventually(t, func() bool {
+				for i, mode := range order {
+					var err error
+					sums[i], err = s.campaigns.Summary(t.Context(), string(mode))
+					require.NoError(t, err)
+					require.Equal(t, sums[i].Recipients, sums[i].Sent+sums[i].Failed+sums[i].Unknown+sums[i].Pending)
+				}
+				return sums[0].State.Ended() || sums[1].State.Ended()
+			}, time.Minute, 5*time.Millisecond)
+			for i, mode := range order {
+				assert.Greater(t, sums[i].Sent, int64(1000), "%s has been left behind", mode)
+			}
+			for _, mode := range order {
+				assert.EqualValues(t, 2000, s.ended(t, string(mode)).Sent)
+				s.everyoneOnce(t, to[mode])
+			}
+		})
+	}
+}

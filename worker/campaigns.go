@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -63,6 +64,18 @@ func (c *campaigns) forget(id string) {
 	delete(c.prepared, id)
 }
 
+// keep forgets all campaigns but these: another worker may have told the end of the others.
+func (c *campaigns) keep(refs []campaign.Ref) {
+	unended := make(map[string]bool, len(refs))
+	for _, r := range refs {
+		unended[r.ID] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	maps.DeleteFunc(c.heard, func(id string, _ campaign.Look) bool { return !unended[id] })
+	maps.DeleteFunc(c.prepared, func(id string, _ *prepared) bool { return !unended[id] })
+}
+
 // watchCampaigns looks after the campaigns until ctx ends.
 func (w *Worker) watchCampaigns(ctx context.Context) {
 	tick := time.NewTicker(campaignsEvery)
@@ -85,6 +98,7 @@ func (w *Worker) lookAtCampaigns(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.known.keep(all)
 	var errs []error
 	for _, r := range all {
 		if !w.has(r.Channel) {
@@ -191,8 +205,12 @@ func isCampaignTask(k tasks.Kind) bool {
 
 // tellEnd writes a campaign's end into the delivery log, and lets its webhook be told. It may do so twice.
 func (w *Worker) tellEnd(ctx context.Context, r campaign.Ref) error {
-	sum, err := w.campaigns.Summary(ctx, r.ID)
+	version, err := w.campaigns.Version(ctx, r.ID)
 	if err != nil {
+		return err
+	}
+	sum, err := w.campaigns.Summary(ctx, r.ID)
+	if err != nil || !sum.State.Ended() { // after a dry run it has been sent in earnest
 		return err
 	}
 	line := record.Line{
@@ -218,5 +236,5 @@ func (w *Worker) tellEnd(ctx context.Context, r campaign.Ref) error {
 		zap.String("state", string(sum.State)), zap.Int64("recipients", sum.Recipients), zap.Int64("sent", sum.Sent),
 		zap.Int64("failed", sum.Failed), zap.Int64("unknown", sum.Unknown), zap.Int64("pending", sum.Pending))
 	w.known.forget(r.ID)
-	return w.campaigns.Told(ctx, r)
+	return w.campaigns.Told(ctx, r, version)
 }

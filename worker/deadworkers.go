@@ -252,6 +252,7 @@ func (v *watch) handAllOn(ctx context.Context, orphans []orphan, living []string
 			switch became {
 			case handed:
 				n.handed++
+				v.w.metrics.handed.Inc()
 				bells[o.queue] = true
 			case leftToAsynq:
 				n.left++
@@ -371,6 +372,7 @@ func (v *watch) bury(ctx context.Context, now time.Time, peers []peer) error {
 			return err
 		}
 		if buried {
+			v.w.metrics.died.Inc()
 			if err := v.freePasses(ctx, p.id); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -113,7 +114,8 @@ func TestKilledWorker(t *testing.T) {
 	server := redistest.Start(t)
 	s := newStage(t, server.Client(t), linesim.Config{})
 	doomed, doomedID := s.launch(t, server.Addr, atRandom)
-	survivor, _ := s.inProcess(t)
+	registry := prometheus.NewRegistry()
+	survivor, _ := s.inProcess(t, func(cfg *worker.Config) { cfg.Metrics = registry })
 	require.Equal(t, doomedID, s.rdb.Get(t.Context(), "lineq:{workers}:watcher").Val())
 	s.judges(t, survivor)
 	require.NoError(t, s.line.SetFaults([]linesim.Fault{
@@ -169,6 +171,8 @@ func TestKilledWorker(t *testing.T) {
 	assert.EqualValues(t, doomed.Process.Pid, number(t, died[0].ContextMap()["pid"]))
 	assert.LessOrEqual(t, s.logs.FilterMessageSnippet("handed on").FilterLevelExact(zap.WarnLevel).Len(), 4, "no line per task")
 	assert.NotContains(t, s.workers(t), doomedID)
+	assert.Equal(t, map[string]float64{"": 1}, values(t, registry, "lineq_dead_workers_total"))
+	assert.Equal(t, map[string]float64{"": float64(len(s.handedOn()))}, values(t, registry, "lineq_handed_on_total"))
 
 	var first, last time.Duration
 	for _, l := range s.logs.FilterField(zap.Int("attempt", 2)).All() {

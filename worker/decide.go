@@ -16,6 +16,7 @@ import (
 // answer is what became of one call.
 type answer struct {
 	endpoint endpoint.Endpoint // of the call that err is about
+	took     time.Duration
 	receipt  lineapi.Receipt
 	err      error
 	progress string // of a task of several steps: where it stands after this one
@@ -69,6 +70,7 @@ func decide(a answer, begun record.Begun, random float64) verdict {
 	} else {
 		e = &lineapi.Error{}
 	}
+	v.Status = e.Status
 	v.delay = backoff(begun.Attempts, random)
 	switch v.Reason {
 	case lineapi.Invalid:
@@ -105,6 +107,12 @@ func statusOf(err error) int {
 		return e.Status
 	}
 	return 0
+}
+
+// unsent tells of an error that no byte of the request reached LINE.
+func unsent(err error) bool {
+	var e *lineapi.Error
+	return errors.As(err, &e) && e.Unsent
 }
 
 // acceptedID is the id under which LINE has the request: of a replayed one, the first attempt's.

@@ -26,6 +26,14 @@ type job struct {
 	client  *lineapi.Client
 }
 
+// couldGo is when the task could first have been sent; zero: it doesn't say.
+func (j *job) couldGo() time.Time {
+	if j.DueAt.After(j.EnqueuedAt) {
+		return j.DueAt
+	}
+	return j.EnqueuedAt
+}
+
 // handle is the way of a task, step by step. It returns nil when asynq may forget the task, and a *postponed when it
 // shall come again.
 func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
@@ -183,7 +191,9 @@ func (w *Worker) call(ctx context.Context, j *job, begun record.Begun) answer {
 	ctx, cancel := context.WithTimeout(ctx, j.policy.CallTimeout)
 	defer cancel()
 	defer context.AfterFunc(w.sends, cancel)()
+	start := time.Now()
 	a := perform(ctx, j, begun)
+	a.took = time.Since(start)
 	a.renewable = j.client.CanRenewToken()
 	return a
 }
@@ -196,7 +206,7 @@ func (w *Worker) end(ctx context.Context, j *job, begun record.Begun, a answer) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	v := decide(a, begun, w.random())
-	w.metrics.answered(j.Channel, a.endpoint, statusOf(a.err), v.Reason)
+	w.metrics.answered(j.Channel, a, v)
 	if v.Evidence == record.Accepted && a.data != nil {
 		if err := w.records.KeepData(ctx, j.ref, a.data, a.dataLifetime); err != nil {
 			return false, &postponed{delay: redisDelay, reason: err.Error()}
@@ -228,6 +238,7 @@ func (w *Worker) settle(ctx context.Context, j *job, k tasks.Kind, d record.Deci
 	err := w.records.Log(ctx, record.Line{
 		Channel: j.ref.Channel, ID: j.ref.ID, Kind: k, Outcome: d.Outcome, Reason: d.Reason, Replayed: d.Replayed,
 		RequestID: d.RequestID, Attempts: d.Attempts, Error: d.Error,
+		To: record.MarkOf(tasks.Recipient(j.Task)),
 	})
 	if err == nil && d.Outcome != tasks.OutcomeSent {
 		err = w.records.KeepPayload(ctx, j.ref, j.payload)
@@ -235,6 +246,7 @@ func (w *Worker) settle(ctx context.Context, j *job, k tasks.Kind, d record.Deci
 	if err != nil {
 		return &postponed{delay: redisDelay, reason: err.Error()}
 	}
+	w.metrics.decided(j.ref.Channel, k, d, j.couldGo())
 	w.logOutcome(j, k, d)
 	return nil
 }

@@ -204,7 +204,6 @@ func (w *Worker) attend(ctx context.Context, again map[string]time.Time) (err er
 		again[name] = time.Now().Add(wakeAgainAfter)
 		w.log.Info("channel goes on", zap.String("channel", name))
 	}
-	w.metrics.setHolds(held)
 	for name, at := range again {
 		if !w.has(name) {
 			delete(again, name)
@@ -287,7 +286,7 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, fre
 		another = h.By != w.signature() && !w.asked[name].Equal(h.Since)
 		w.asked[name] = h.Since
 	case lineapi.Quota:
-		every, check = quotaCheckEvery, w.quotaHasRoom
+		every, check = quotaCheckEvery, func(ctx context.Context, c *lineapi.Client) bool { return w.quotaHasRoom(ctx, name, c) }
 		if !h.Until.IsZero() {
 			return // it ends by itself
 		}
@@ -325,19 +324,9 @@ func (w *Worker) tokenWorks(ctx context.Context, c *lineapi.Client) bool {
 	return err == nil
 }
 
-func (w *Worker) quotaHasRoom(ctx context.Context, c *lineapi.Client) bool {
-	left, limited, err := quotaLeft(ctx, c)
+func (w *Worker) quotaHasRoom(ctx context.Context, name string, c *lineapi.Client) bool {
+	left, limited, err := w.quotaLeft(ctx, name, c)
 	return err == nil && (!limited || left > 0)
-}
-
-// quotaLeft is how much of the month's quota is left.
-func quotaLeft(ctx context.Context, c *lineapi.Client) (left int64, limited bool, err error) {
-	quota, err := c.Quota(ctx)
-	if err != nil || quota.Type != "limited" {
-		return 0, false, err
-	}
-	used, err := c.QuotaConsumption(ctx)
-	return quota.Value - used, true, err
 }
 
 func pauseQueues(ctx context.Context, rdb redis.UniversalClient, name string) error {

@@ -272,6 +272,14 @@ func TestTooManyForOneRecipient(t *testing.T) {
 	}
 	assert.Equal(t, int64(21), pushes.Load(), "the second task for the same recipient didn't try")
 	s.holds(t, tasks.DefaultChannel, "")
+
+	for ticket, attempts := range map[producer.Ticket]int{one: 2, again: 1} {
+		r := s.wait(t, ticket)
+		assert.Equal(t, tasks.OutcomeSent, r.Outcome, "%+v", r)
+		assert.Equal(t, attempts, r.Attempts)
+	}
+	assert.Equal(t, 2, s.line.Ledger().Count(user(100)), "each of the two once")
+	assert.Equal(t, int64(23), pushes.Load())
 }
 
 func TestWhatWaitsInSharedQueuesIsWoken(t *testing.T) {

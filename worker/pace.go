@@ -93,6 +93,7 @@ func (w *Worker) lowerLimit(name string, e endpoint.Endpoint, ours, kept time.Du
 func (w *Worker) breaker(name string, e endpoint.Endpoint, open bool) {
 	fields := []zap.Field{zap.String("channel", name), zap.String("operation", e.Operation)}
 	if open {
+		w.metrics.breakers.WithLabelValues(name, e.Operation).Inc()
 		w.log.Warn("LINE's endpoint fails: sends wait, and one at a time tries whether it works again", fields...)
 		return
 	}

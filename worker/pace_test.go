@@ -9,6 +9,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/endpoint"
@@ -117,4 +119,69 @@ func TestAHoldKeepsWhatWaitsForItsTurn(t *testing.T) {
 		}, time.Minute, 5*time.Millisecond)
 	}
 	assert.LessOrEqual(t, s.line.Ledger().Totals().Requests, before+1, "one may have been under way")
+}
+
+// A thousand urgent pushes of one channel wait for their turns at LINE; another channel's reply passes them all.
+func TestUrgentPushesOfOneChannelDelayNoOther(t *testing.T) {
+	t.Parallel()
+	const crowd = 1000
+	s := newStage(t, redistest.Start(t).Client(t), linesim.Config{Channels: []linesim.Channel{
+		linesim.DefaultChannel, {ID: "2", Secret: "s", Token: "token-of-shop"},
+	}})
+	s.work(t, s.with(t, "shop", "token-of-shop"), func(c *worker.Config) {
+		c.Limits.Channels = map[string]limit.Channel{
+			tasks.DefaultChannel: {Rates: map[string]endpoint.Limit{"pushMessage": {Requests: 1, Per: 2 * time.Second}}},
+		}
+	})
+	items := make([]producer.Item, crowd)
+	for i := range items {
+		items[i] = producer.Item{
+			Task:    tasks.Push{To: user(i), Messages: []lineapi.Message{lineapi.Text("hi")}},
+			Options: []producer.Option{producer.Urgent()},
+		}
+	}
+	tickets, err := s.q.EnqueueAll(t.Context(), items)
+	require.NoError(t, err)
+	for i := range 5 {
+		token, err := s.line.NewReplyToken("2", user(2000+i))
+		require.NoError(t, err)
+		reply, err := s.q.Enqueue(t.Context(), tasks.Reply{ReplyToken: token, Messages: []lineapi.Message{lineapi.Text("hi")}},
+			producer.Channel("shop"))
+		require.NoError(t, err)
+		require.Equal(t, tickets[0].Queue, reply.Queue, "they stand in one queue")
+		require.Equal(t, tasks.OutcomeSent, s.wait(t, reply).Outcome)
+		require.Equal(t, 1, s.line.Ledger().Count(user(2000+i)))
+	}
+	gone := s.line.Stats().Requests["pushMessage"][http.StatusOK]
+	assert.Less(t, gone, int64(crowd/20), "whoever had waited for them would have waited for minutes")
+}
+
+// Two workers are configured differently: the lower limit holds, and the one with the higher says so, once.
+func TestALowerLimitIsSaidAloud(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t).Client(t)
+	s, careful := limited(t, rdb, map[string]endpoint.Limit{"pushMessage": {Requests: 20, Per: time.Second}})
+	s.work(t, careful)
+	for _, ticket := range s.pushMany(t, 5) {
+		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	}
+	aloud := func() []observer.LoggedEntry { return s.logs.FilterMessageSnippet("keeps a lower limit").All() }
+	assert.Empty(t, aloud(), "they agree")
+
+	s.work(t, func(c *worker.Config) {
+		c.Limits = limit.Limits{Rates: map[string]endpoint.Limit{"pushMessage": {Requests: 500, Per: time.Second}}}
+	})
+	require.Eventually(t, func() bool { s.pushMany(t, 5); return len(aloud()) > 0 }, time.Minute, 100*time.Millisecond)
+	for _, ticket := range s.pushMany(t, 30) {
+		require.Equal(t, tasks.OutcomeSent, s.wait(t, ticket).Outcome)
+	}
+	require.Len(t, aloud(), 1)
+	line := aloud()[0]
+	assert.Equal(t, zapcore.WarnLevel, line.Level)
+	says := line.ContextMap()
+	assert.Equal(t, tasks.DefaultChannel, says["channel"])
+	assert.Equal(t, "pushMessage", says["operation"])
+	assert.Equal(t, "500/s", says["ours"])
+	assert.Equal(t, "20/s", says["kept"])
+	assert.Zero(t, s.line.Stats().RateLimited, "LINE's limit is the lower one, and both keep it")
 }

@@ -120,8 +120,11 @@ func (p *pass) close() {
 		}
 	}
 	for {
-		state, _, err := w.campaigns.Close(ctx, p.lane.plan.id, p.unit, c)
+		state, ours, err := w.campaigns.Close(ctx, p.lane.plan.id, p.unit, c)
 		if err == nil {
+			if ours {
+				w.metrics.closed(p.lane.plan.channel, p.unit.Parts, p.parts, p.splits)
+			}
 			if state.Ended() {
 				notify(w.bells.campaigns)
 			}
@@ -191,15 +194,12 @@ func (p *pass) try(it item) *tried {
 	p.calls.Add(1)
 	start := time.Now()
 	a := p.call(ctx, r)
+	a.took = time.Since(start)
 	if a.err == nil {
-		l.plan.took(time.Since(start))
+		l.plan.took(a.took)
 	}
 	v := decide(a, record.Begun{Attempts: p.unit.Passes}, l.w.random())
-	if a.err == nil {
-		l.plan.accepted[p.unit.Pushes].Inc()
-	} else {
-		l.w.metrics.answered(l.plan.channel, a.endpoint, statusOf(a.err), v.Reason)
-	}
+	l.w.metrics.answered(l.plan.channel, a, v)
 	p.judge(it.part, status, a, v)
 	return &tried{r, a, v.Reason}
 }

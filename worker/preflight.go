@@ -119,7 +119,7 @@ func (w *Worker) validate(ctx context.Context, p *prepared, client *lineapi.Clie
 func (w *Worker) forecast(
 	ctx context.Context, p *prepared, sum campaign.Summary, client *lineapi.Client,
 ) (campaign.Forecast, error) {
-	left, limited, err := quotaLeft(ctx, client)
+	left, limited, err := w.quotaLeft(ctx, p.channel, client)
 	if err != nil {
 		return campaign.Forecast{}, err
 	}

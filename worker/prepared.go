@@ -7,8 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/endpoint"
 	"github.com/lineq/lineq/tasks"
@@ -28,8 +26,7 @@ type prepared struct {
 	options   lineapi.Ready
 	push      tasks.Policy
 	multicast tasks.Policy
-	bodySize  atomic.Int64                // of the largest request so far
-	accepted  map[bool]prometheus.Counter // requests that LINE has taken: pushes, and multicasts
+	bodySize  atomic.Int64 // of the largest request so far
 
 	mu      sync.Mutex
 	chunks  map[int]*readChunk
@@ -78,9 +75,6 @@ func (w *Worker) prepare(ctx context.Context, channel, id string) (*prepared, er
 	}
 	if p.multicast, err = tasks.PolicyOf(tasks.KindMulticast); err != nil {
 		return nil, err
-	}
-	p.accepted = map[bool]prometheus.Counter{
-		true: w.metrics.accepted(channel, p.push.Endpoint), false: w.metrics.accepted(channel, p.multicast.Endpoint),
 	}
 	w.known.mu.Lock()
 	defer w.known.mu.Unlock()

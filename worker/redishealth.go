@@ -81,6 +81,12 @@ func (h *health) answered() {
 	}
 }
 
+func (h *health) isAway() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return !h.away.IsZero()
+}
+
 // covers tells whether a line about Redis need not be said aloud, because its absence has been told of. A line that tells
 // of an absence before the next look does makes it known.
 func (h *health) covers(line string) bool {

@@ -134,7 +134,7 @@ func (w *Worker) askForQuota(ctx context.Context, j *job, e *lineapi.Error, clai
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	left, limited, err := quotaLeft(ctx, j.client)
+	left, limited, err := w.quotaLeft(ctx, j.Channel, j.client)
 	switch {
 	case err == nil && limited && left < cost(j.Task):
 		w.putOnHold(ctx, j.Channel, channel.Hold{

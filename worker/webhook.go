@@ -53,6 +53,7 @@ func (w *Worker) webhook(ctx context.Context, j campaign.Job) error {
 	}
 	switch {
 	case errors.Is(err, campaign.ErrNotFound):
+		w.log.Error("a campaign's webhook is given up", zap.String("campaign", j.ID), zap.Error(campaign.ErrExpired))
 		return nil
 	case err != nil:
 		return &postponed{delay: redisDelay, reason: err.Error()}

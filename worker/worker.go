@@ -56,7 +56,7 @@ type Config struct {
 	Channels map[string]*lineapi.Client
 	// Limits are the rates that all workers on this Redis keep together. The zero value keeps LINE's own.
 	Limits limit.Limits
-	// Metrics gets the worker's metrics, whose names begin with lineq_. Nil: nobody.
+	// Metrics gets the worker's metrics, whose names begin with lineq_, and a Standing. Nil: nobody.
 	Metrics prometheus.Registerer
 	// Log gets one line per outcome. Nil: silent.
 	Log *zap.Logger
@@ -100,6 +100,7 @@ type Worker struct {
 	fresh     names         // that nobody has attended to since they were given their client
 	limiter   *limit.Limiter
 	metrics   *metrics
+	phase     atomic.Int32
 	bells     *bells
 	claims    *claims
 	health    *health
@@ -143,7 +144,7 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Log = zap.NewNop()
 	}
 	bundled := inBundles(cfg.Redis)
-	m, err := newMetrics(cfg.Metrics)
+	m, err := newMetrics(cfg.Metrics, cfg.Limits.Interval)
 	if err != nil {
 		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
 	}
@@ -164,6 +165,11 @@ func New(cfg Config) (*Worker, error) {
 		metrics:   m,
 		changed:   make(chan struct{}, 1),
 		asked:     map[string]time.Time{},
+	}
+	if cfg.Metrics != nil {
+		if err := cfg.Metrics.Register(NewStanding(w.lookout.UniversalClient)); err != nil {
+			return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
+		}
 	}
 	w.bells = newBells(w.serves)
 	w.claims = newClaims(w.takenAway)
@@ -223,6 +229,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	watches.Go(func() { w.watchHolds(ctx, again) })
 	watches.Go(func() { w.watchCampaigns(ctx) })
 	watches.Go(func() { w.watchSchedules(ctx) })
+	watches.Go(func() { w.watchQuotas(ctx) })
 	// It lives for the others until it has given back all that it had.
 	lives, die := context.WithCancel(context.WithoutCancel(ctx))
 	defer die()
@@ -244,7 +251,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		w.checks.Wait()
 		w.lookout.close() // not before asynq has ended, which panics without it
 	}()
+	w.phase.Store(int32(fetching))
 	<-ctx.Done()
+	w.phase.Store(int32(stopping))
 	w.log.Info("worker stopping", zap.Duration("grace", w.cfg.Grace))
 	grace := time.AfterFunc(w.cfg.Grace, w.stopSends)
 	defer grace.Stop()

@@ -131,7 +131,8 @@ func TestEveryKindIsPerformed(t *testing.T) {
 		{tasks.LeaveGroup{GroupID: group}, ""},
 		{tasks.LeaveRoom{RoomID: room}, ""},
 	}
-	s.work(t)
+	registry := prometheus.NewRegistry()
+	s.work(t, func(cfg *worker.Config) { cfg.Metrics = registry })
 	tried := map[tasks.Kind]bool{}
 	for _, sample := range samples {
 		t.Run(string(sample.task.Kind()), func(t *testing.T) {
@@ -147,6 +148,7 @@ func TestEveryKindIsPerformed(t *testing.T) {
 	for _, k := range tasks.Kinds() {
 		assert.True(t, tried[k], "no sample of %s", k)
 	}
+	noStrangersInLabels(t, registry)
 }
 
 func TestRefusedForGood(t *testing.T) {

@@ -113,8 +113,8 @@ func (v *intakeView) show(now time.Time, t campaign.Totals) {
 		text += fmt.Sprintf(", %s rows rejected", count(t.Rejected))
 	}
 	if v.bar != nil {
-		v.bar.Describe(text)
 		_ = v.bar.Set64(v.read.Load()) // a terminal that can't be written to is no reason to stop
+		v.bar.Describe(text)           // which draws what was set
 		return
 	}
 	if now.Sub(v.told) < plainEvery {

@@ -17,6 +17,7 @@ type devCommand struct {
 	Redis    string `placeholder:"URL" help:"Use this Redis instead of one within this process."`
 	simulatorFlags
 	schedulesFlag
+	dashboardFlags
 	logFlags
 }
 
@@ -34,7 +35,10 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	l := &local{redisURL: c.Redis, addr: c.LineAddr, gatewayAddr: c.Addr, sim: sim, log: c.logger(a.stderr)}
+	l := &local{
+		redisURL: c.Redis, addr: c.LineAddr, gatewayAddr: c.Addr, showContent: c.ShowContent, sim: sim,
+		log: c.logger(a.stderr),
+	}
 	l.adapt = func(rdb redis.UniversalClient, cfg *worker.Config) error { return c.takeIn(a, rdb, cfg) }
 	return l.run(ctx, func(ctx context.Context) error {
 		kept := "within this process: nothing survives its end"
@@ -44,14 +48,16 @@ func (c devCommand) Run(ctx context.Context, a *app) error {
 			shown = redisName(c.Redis)
 		}
 		fmt.Fprintf(a.stderr, `Redis           %s (%s)
+dashboard       %s/lineq/ (log in with the key %s)
 gateway         %s (LINE's API, for an SDK with the token %s)
 management API  %s/lineq/v1/openapi.yaml (key %s)
 simulated LINE  %s (sends reach nobody)
 control         %s/_sim/ledger
+metrics         %s/metrics
 worker          channel default
 
 Try, in another terminal:
-`, shown, kept, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL)
+`, shown, kept, l.gatewayURL, localKey, l.gatewayURL, linesim.DefaultChannel.Token, l.gatewayURL, localKey, l.lineURL, l.gatewayURL, l.gatewayURL)
 		if c.Redis == "" {
 			fmt.Fprintf(a.stderr, "  export REDIS_URL=%s\n", l.redisURL)
 		} else {

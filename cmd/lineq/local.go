@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/lineapi/linesim"
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/dashboard"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks"
@@ -34,6 +36,8 @@ type local struct {
 	adapt func(redis.UniversalClient, *worker.Config) error
 
 	gatewayAddr string // empty: there is none
+	metrics     *prometheus.Registry
+	showContent bool // in its dashboard
 
 	rdb        redis.UniversalClient
 	lineURL    string
@@ -77,12 +81,14 @@ func (l *local) run(ctx context.Context, use func(ctx context.Context) error) er
 	if err != nil {
 		return err
 	}
+	l.metrics = newRegistry()
 	serveGateway, err := l.gateway(token, client)
 	if err != nil {
 		return err
 	}
 	cfg := worker.Config{
 		Redis: l.rdb, Channels: map[string]*lineapi.Client{tasks.DefaultChannel: client}, Log: l.log, Grace: localGrace,
+		Metrics: l.metrics,
 	}
 	if l.adapt != nil {
 		if err := l.adapt(l.rdb, &cfg); err != nil {
@@ -149,24 +155,32 @@ func (l *local) gateway(token lineapi.TokenSource, client *lineapi.Client) (
 	if err != nil {
 		return nil, err
 	}
-	management, err := manage.New(manage.Config{
-		Redis: l.rdb, Producer: q, Log: l.log,
-		Clients: map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))},
-		Keys: []manage.Key{{
-			Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
-			Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
-		}},
+	clients := map[string]*lineapi.Client{tasks.DefaultChannel: client.Paced(limiter.Before(tasks.DefaultChannel))}
+	keys := []manage.Key{{
+		Name: "dev", SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(localKey))),
+		Scopes: []manage.Scope{manage.Send, manage.Read, manage.Operate},
+	}}
+	management, err := manage.New(manage.Config{Redis: l.rdb, Producer: q, Clients: clients, Keys: keys, Log: l.log})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := dashboard.New(dashboard.Config{
+		Redis: l.rdb, Producer: q, Clients: clients, Keys: keys, Workers: livingWorkers(l.rdb),
+		ShowContent: l.showContent, Log: l.log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	g, err := gateway.New(gateway.Config{
 		Redis: l.rdb, Producer: q, Limiter: limiter, Origin: l.lineURL, DataOrigin: l.lineURL, Log: l.log,
+		Metrics: l.metrics,
 		Channels: map[string]gateway.Channel{
 			tasks.DefaultChannel: {CallerTokens: []string{linesim.DefaultChannel.Token}, Token: token},
 		},
 		Beside: map[string]http.Handler{
-			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()), "/lineq": management,
+			controlPath: http.StripPrefix(controlPath, l.sim.ControlHandler()),
+			"/lineq":    newSite(management, pages), "/": http.HandlerFunc(toDashboard),
+			"/metrics": metricsHandler(l.metrics),
 		},
 	})
 	if err != nil {

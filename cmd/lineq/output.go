@@ -74,13 +74,23 @@ func (a *app) printResult(r tasks.Result) error {
 	if r.Replayed {
 		outcome += " (LINE had accepted an earlier attempt)"
 	}
-	return a.printRows([]row{
+	rows := []row{
 		{"id", r.ID}, {"kind", string(r.Kind)}, {"channel", r.Channel}, {"state", string(r.State)},
 		{"due", moment(r.DueAt)},
 		{"outcome", outcome}, {"reason", string(r.Reason)}, {"error", r.Error}, {"request id", r.RequestID},
 		{"attempts", strconv.Itoa(r.Attempts)}, {"first attempt", moment(r.FirstAttemptAt)},
 		{"finished", moment(r.FinishedAt)}, {"data", string(r.Data)},
-	})
+	}
+	for _, e := range r.Earlier {
+		text := moment(e.At)
+		for _, part := range []string{string(e.Outcome), string(e.Reason), oneLine(e.Error), e.RequestID} {
+			if part != "" {
+				text += "  " + part
+			}
+		}
+		rows = append(rows, row{"attempt " + strconv.Itoa(e.Attempt), text})
+	}
+	return a.printRows(rows)
 }
 
 // printResults writes a table of tasks.

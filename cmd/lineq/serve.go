@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
+	"github.com/lineq/lineq/producer/dashboard"
 	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/producer/gateway/manage"
 	"github.com/lineq/lineq/tasks/limit"
+	"github.com/lineq/lineq/worker"
 )
 
 // serveCommand is lineq serve.
@@ -32,6 +35,7 @@ type serveCommand struct {
 	limitFlags
 	redisFlag
 	metricsFlag
+	dashboardFlags
 }
 
 func (serveCommand) Help() string {
@@ -57,8 +61,9 @@ callers alone, which a channel with channel_id and secret needs:
 
 For the channel default of LINE_CHANNEL_ID and LINE_CHANNEL_SECRET it is LINEQ_GATEWAY_TOKEN.
 
-Below /lineq/v1 is an API for what LINE's API doesn't have: tasks, campaigns, channels, the delivery log. It is described
-at /lineq/v1/openapi.yaml. Its callers have keys, of which the file of --config holds hashes (printf %s KEY | sha256sum):
+At /lineq/ is the dashboard, for a browser. Below /lineq/v1 is an API for what LINE's API doesn't have: tasks, campaigns, channels, the delivery log. It is described
+at /lineq/v1/openapi.yaml. For both one needs a key, of which the file of --config holds the hash
+(printf %s KEY | sha256sum):
 
     api_keys:
       - name: dashboard
@@ -101,7 +106,9 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		debug.SetGCPercent(gateway.GCPercent)
 	}
 	log := c.logger(a.stderr)
-	registry, stop, err := c.serve(log)
+	registry := newRegistry()
+	registry.MustRegister(worker.NewStanding(rdb))
+	stop, err := c.serve(log, registry, nil)
 	if err != nil {
 		return err
 	}
@@ -123,6 +130,13 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return misuse(marked{err, errAPIKeys})
 	}
+	pages, err := dashboard.New(dashboard.Config{
+		Redis: rdb, Producer: q, Clients: clients, Keys: a.apiKeys(), Workers: livingWorkers(rdb),
+		ShowContent: c.ShowContent, Log: log,
+	})
+	if err != nil {
+		return err
+	}
 	api, data, err := c.origins()
 	if err != nil {
 		return err
@@ -130,13 +144,19 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	g, err := gateway.New(gateway.Config{
 		Redis: rdb, Producer: q, Channels: channels, Limiter: limiter, Origin: api, DataOrigin: data,
 		PathPrefix: c.PathPrefix, Metrics: registry, Log: log,
-		Beside: map[string]http.Handler{"/lineq": management, "/metrics": management},
+		Beside: map[string]http.Handler{
+			"/lineq": newSite(management, pages), "/metrics": management, "/": http.HandlerFunc(toDashboard),
+		},
 	})
 	if err != nil {
 		return misuse(err)
 	}
 	defer a.reloads(ctx, "serve", log, func(next *app) error {
-		return c.reload(ctx, next, g, management, limiter, &channels)
+		err := c.reload(ctx, next, g, management, limiter, &channels)
+		if err == nil && !reflect.DeepEqual(next.apiKeys(), a.apiKeys()) {
+			log.Warn("API keys have changed: the dashboard needs a restart to know them, the management API doesn't")
+		}
+		return err
 	})()
 	l, err := listen("--addr", c.Addr)
 	if err != nil {

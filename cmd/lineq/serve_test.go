@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"net/http/cookiejar"
+	neturl "net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -73,8 +75,33 @@ line-origin: %s
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	assert.Equal(t, http.StatusOK, resp.StatusCode)
+	assertDashboard(t, strings.TrimSuffix(url, "/line"), "a-key")
+	assertDashboard(t, url, "a-key")
 	require.NoError(t, serve.stop())
 	require.NoError(t, work.stop())
+}
+
+// assertDashboard logs in as a browser does, from the root on.
+func assertDashboard(t *testing.T, url, key string) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := &http.Client{Jar: jar}
+	look := func(resp *http.Response, err error) string {
+		t.Helper()
+		require.NoError(t, err)
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusOK, resp.StatusCode)
+		assertNoSecrets(t, string(body))
+		return string(body)
+	}
+	assert.Contains(t, look(browser.Get(url+"/")), "Log in", "the root leads to it")
+	body := look(browser.PostForm(url+"/lineq/login", neturl.Values{"key": {key}, "to": {"log"}}))
+	assert.Contains(t, body, "Delivery log")
+	assert.Contains(t, body, ">sent<")
+	assert.Contains(t, look(browser.Get(url+"/lineq")), "Workers")
 }
 
 func TestServeTLS(t *testing.T) {

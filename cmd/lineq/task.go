@@ -73,7 +73,8 @@ func (taskShow) Help() string {
     lineq task show order-4711 --channel shop --json | jq -r .outcome
 
 State is queued, scheduled, active, waiting (for its next attempt) or done; outcome is empty until then, and sent, failed,
-unknown or cancelled in the end.`
+unknown or cancelled in the end. earlier_attempts, where there are any, is what became of the attempts before the last
+answer: of the last eight.`
 }
 
 func (c taskShow) Run(ctx context.Context, a *app) error {

@@ -62,6 +62,9 @@ lineq config init writes a sample of the file, and lineq config check says what 
 
 ` + redisHelp + `
 
+With --metrics-addr it shows Prometheus metrics at /metrics, at /healthz that it runs, and at /readyz whether it fetches
+tasks and Redis answers; while it stops, /readyz says 503.
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -93,11 +96,7 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	log := c.logger(a.stderr)
-	registry, stop, err := c.serve(log)
-	if err != nil {
-		return err
-	}
-	defer stop()
+	registry := newRegistry()
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
@@ -113,6 +112,11 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	stop, err := c.serve(log, registry, w.Ready)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	line := c.LineOrigin
 	if line == "" {
 		line = lineapi.DefaultOrigin

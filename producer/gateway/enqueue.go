@@ -56,6 +56,14 @@ func (c *call) options() (options, answer, bool) {
 	return o, answer{}, true
 }
 
+// reused refuses what another request has the key or the ID of.
+func (o options) reused() answer {
+	if o.retryKey != "" {
+		return refuse(http.StatusBadRequest, textReused)
+	}
+	return refuse(http.StatusBadRequest, textIDReused)
+}
+
 // taskIDOf makes the ID of a task of a caller's retry key: the same for the same channel, endpoint and key.
 func taskIDOf(channel string, e endpoint.Endpoint, retryKey string) string {
 	return tasks.RetryKey(channel, e, strings.ToLower(retryKey), "gateway", 0)
@@ -90,9 +98,9 @@ const storeTime = 5 * time.Second
 func (c *call) enqueue(t tasks.Task, o options) answer {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), storeTime)
 	defer cancel()
-	if o.retryKey != "" && c.target.Operation == endpoint.Multicast.Operation {
-		// The same key may stand for a campaign, which has its ID from it, too.
-		if refusal, ok := c.noCampaign(ctx, o.id); !ok {
+	if o.own && c.target.Operation == endpoint.Multicast.Operation {
+		// The same key or ID may stand for a campaign.
+		if refusal, ok := c.noCampaign(ctx, o); !ok {
 			return refusal
 		}
 	}
@@ -158,10 +166,8 @@ func (c *call) refused(err error, o options) answer {
 	case errors.As(err, &failed):
 		c.log.Warn("nothing can be enqueued", zap.String("channel", c.channel.name), zap.Error(failed.Err))
 		return unavailable()
-	case errors.Is(err, producer.ErrIDReused) && o.retryKey != "":
-		return refuse(http.StatusBadRequest, textReused)
 	case errors.Is(err, producer.ErrIDReused):
-		return refuse(http.StatusBadRequest, textIDReused)
+		return o.reused()
 	case errors.As(err, &wrong):
 		return refuseTask(wrong)
 	}

@@ -19,8 +19,12 @@ import (
 	"github.com/lineq/lineq/tasks/campaign/template"
 )
 
-// maxRecipients is how many a multicast can have that becomes a campaign.
-const maxRecipients = 1_000_000
+const (
+	// maxRecipients is how many a multicast can have that becomes a campaign.
+	maxRecipients = 1_000_000
+	// intakeTime is how long Redis may take for them, and the answer to leave.
+	intakeTime = 2 * time.Minute
+)
 
 // idLength is that of a user id.
 const idLength = 33
@@ -43,6 +47,7 @@ func (c *call) isLong() bool { return len(c.body) > lineapi.MaxRequestBytes }
 // than LINE does.
 func (c *call) manyOf() (tasks.Task, answer, bool) {
 	if !c.pressure.enterLong() {
+		c.metrics.turnedAway.Inc()
 		return nil, c.pressure.refusal(), false
 	}
 	c.long = true
@@ -151,7 +156,7 @@ func (m *manyRecipients) readIDs(d *json.Decoder, unread func(error) answer) (an
 	return answer{}, true
 }
 
-// rolling is the rest of a body, of which every part has its own time to come.
+// rolling is the rest of a body, of which every part has its own time to come. The answer has its own time after that.
 type rolling struct {
 	c    *call
 	left int64
@@ -160,7 +165,9 @@ type rolling struct {
 }
 
 func (r *rolling) Read(b []byte) (int, error) {
-	_ = http.NewResponseController(r.c.w).SetReadDeadline(time.Now().Add(bodyTime))
+	control, now := http.NewResponseController(r.c.w), time.Now()
+	_ = control.SetReadDeadline(now.Add(bodyTime))
+	_ = control.SetWriteDeadline(now.Add(bodyTime + intakeTime))
 	n, err := r.c.r.Body.Read(b)
 	if r.left -= int64(n); r.left < 0 {
 		r.over, err = true, errors.New(http.StatusText(http.StatusRequestEntityTooLarge))
@@ -171,12 +178,12 @@ func (r *rolling) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// noCampaign refuses a retry key that has made a campaign.
-func (c *call) noCampaign(ctx context.Context, id string) (answer, bool) {
-	switch _, err := c.q.CampaignSummary(ctx, id); {
-	case err == nil:
-		return refuse(http.StatusBadRequest, textReused), false
-	case !errors.Is(err, campaign.ErrNotFound):
+// noCampaign refuses an ID that has made a campaign of the channel.
+func (c *call) noCampaign(ctx context.Context, o options) (answer, bool) {
+	switch sum, err := c.q.CampaignSummary(ctx, o.id); {
+	case err == nil && sum.Channel == c.channel.name:
+		return o.reused(), false
+	case err != nil && !errors.Is(err, campaign.ErrNotFound):
 		return c.away(err), false
 	}
 	return answer{}, true
@@ -192,7 +199,7 @@ func (c *call) campaign(m manyRecipients, o options) answer {
 	if o.own {
 		switch _, err := c.q.Result(ctx, o.id, producer.Channel(c.channel.name)); {
 		case err == nil:
-			return refuse(http.StatusBadRequest, textReused)
+			return o.reused()
 		case !errors.Is(err, producer.ErrNotFound):
 			return c.away(err)
 		}
@@ -208,7 +215,7 @@ func (c *call) campaign(m manyRecipients, o options) answer {
 	var wrong *lineapi.Error
 	switch {
 	case errors.Is(err, campaign.ErrIDReused), err == nil && int(report.Recipients+report.Duplicates) != m.len():
-		return refuse(http.StatusBadRequest, textReused)
+		return o.reused()
 	case errors.Is(err, campaign.ErrIntake):
 		a := unavailable()
 		a.retryAfter = 5 * time.Second

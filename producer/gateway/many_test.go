@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,57 @@ func TestKeyOfFewIsNotThatOfMany(t *testing.T) {
 	require.Equal(t, http.StatusOK, first.status)
 	many := s.ask(t, post("/v2/bot/message/multicast", multicastTo(501, "x"), "X-Line-Retry-Key", key))
 	assert.Equal(t, http.StatusBadRequest, many.status)
+}
+
+// X-Lineq-Id and X-Lineq-At mean for a multicast to many what they mean for one to few.
+func TestOwnHeadersOfMany(t *testing.T) {
+	s := newStage(t)
+	due := time.Now().Add(time.Hour).Truncate(time.Second)
+	many := func(text string, n int, header ...string) response {
+		return s.ask(t, post("/v2/bot/message/multicast", multicastTo(n, text), header...))
+	}
+	first := many("x", 600, "X-Lineq-Id", "sale", "X-Lineq-At", due.Format(time.RFC3339))
+	require.Equal(t, http.StatusOK, first.status, first.body)
+	assert.Equal(t, "sale", first.header.Get("X-Line-Request-Id"))
+	assert.Equal(t, "sale", first.header.Get("X-Lineq-Campaign"))
+	plan, err := campaign.New(s.rdb, campaign.Retention{}).Plan(t.Context(), "sale")
+	require.NoError(t, err)
+	assert.True(t, due.Equal(plan.At), plan.At)
+
+	again := many("x", 600, "X-Lineq-Id", "sale", "X-Lineq-At", due.Format(time.RFC3339))
+	assert.Equal(t, first.status, again.status, again.body)
+	assert.Equal(t, first.header.Get("X-Lineq-Campaign"), again.header.Get("X-Lineq-Campaign"))
+	for name, other := range map[string]response{
+		"another message":  many("y", 600, "X-Lineq-Id", "sale"),
+		"other recipients": many("x", 601, "X-Lineq-Id", "sale"),
+		"few of them":      many("x", 500, "X-Lineq-Id", "sale"),
+	} {
+		assert.Equal(t, http.StatusBadRequest, other.status, name)
+		assert.JSONEq(t, `{"message":"The X-Lineq-Id has been used for another request"}`, other.body, name)
+	}
+	assert.Zero(t, s.waiting(t))
+
+	few := many("x", 500, "X-Lineq-Id", "few")
+	require.Equal(t, http.StatusOK, few.status, few.body)
+	assert.Equal(t, http.StatusBadRequest, many("x", 501, "X-Lineq-Id", "few").status)
+	elsewhere := many("x", 500, "X-Lineq-Id", "sale", "Authorization", "Bearer for-callers-alone")
+	assert.Equal(t, http.StatusOK, elsewhere.status, "another channel's ids are its own: %s", elsewhere.body)
+
+	seconds := many("x", 600, "X-Lineq-At", strconv.FormatInt(due.Unix(), 10))
+	require.Equal(t, http.StatusOK, seconds.status)
+	plan, err = campaign.New(s.rdb, campaign.Retention{}).Plan(t.Context(), seconds.header.Get("X-Lineq-Campaign"))
+	require.NoError(t, err)
+	assert.True(t, due.Equal(plan.At))
+	for name, value := range map[string]string{"X-Lineq-Id": "an id", "X-Lineq-At": "tomorrow", "X-Lineq-Urgent": "true"} {
+		bad := many("x", 600, name, value)
+		assert.Equal(t, http.StatusBadRequest, bad.status, name)
+		assert.Contains(t, bad.body, name)
+	}
+	both := many("x", 600, "X-Lineq-Id", "a", "X-Line-Retry-Key", key)
+	assert.Equal(t, http.StatusBadRequest, both.status)
+	all, err := s.q.Campaigns(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, all, 2)
 }
 
 func TestMulticastToAMillion(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 const (
 	// passPatience is how long a caller waits for its turn within LINE's limits before it gets LINE's own answer to that.
 	passPatience = 3 * time.Second
+	// answerTime is how long LINE may take to begin its answer.
+	answerTime = time.Minute
 	// maxUpload is far above an audience of 1.5 million ids, the largest that LINE takes.
 	maxUpload = 128 << 20
 	// noChannel stands for all channels where limits are kept of endpoints that need no token. No channel can have the name.
@@ -40,7 +42,7 @@ func newPassage(origin, dataOrigin string) (*passage, error) {
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
 		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
+		ResponseHeaderTimeout: answerTime,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   128,
 		DisableCompression:    true, // else answers would be unpacked on the way
@@ -101,7 +103,8 @@ const statusGone = 499
 
 func (c *call) proxy(name, token, query string) (a answer, passed int) {
 	w := &patientWriter{ResponseWriter: c.w, control: http.NewResponseController(c.w)}
-	c.r.Body = &patientBody{ReadCloser: http.MaxBytesReader(c.w, c.r.Body, maxUpload), control: w.control}
+	w.wait(answerTime)
+	c.r.Body = &patientBody{ReadCloser: http.MaxBytesReader(c.w, c.r.Body, maxUpload), writer: w}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { c.pass.rewrite(r, c.target, token, query) },
 		Transport: c.pass.transport,
@@ -182,8 +185,13 @@ type patientWriter struct {
 }
 
 func (w *patientWriter) Write(b []byte) (int, error) {
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.wait(0)
 	return w.ResponseWriter.Write(b)
+}
+
+// wait lets the next part of the answer begin so much later.
+func (w *patientWriter) wait(d time.Duration) {
+	_ = w.control.SetWriteDeadline(time.Now().Add(d + writeTime))
 }
 
 func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
@@ -191,10 +199,11 @@ func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // patientBody gives every part of a body its own time to come.
 type patientBody struct {
 	io.ReadCloser
-	control *http.ResponseController
+	writer *patientWriter
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.control.SetReadDeadline(time.Now().Add(bodyTime))
+	_ = b.writer.control.SetReadDeadline(time.Now().Add(bodyTime))
+	b.writer.wait(bodyTime + answerTime)
 	return b.ReadCloser.Read(p)
 }

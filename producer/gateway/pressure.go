@@ -57,7 +57,10 @@ func (p *pressure) enter(weight int64) bool {
 func (p *pressure) leave(weight int64) { p.weight.Add(-weight) }
 
 func (p *pressure) enterLong() bool {
-	if p.full.Load() || p.long.Add(1) > maxLong {
+	if p.full.Load() {
+		return false
+	}
+	if p.long.Add(1) > maxLong {
 		p.long.Add(-1)
 		return false
 	}
@@ -83,9 +86,8 @@ func (p *pressure) watch(ctx context.Context, rdb redis.UniversalClient) {
 	tick := time.NewTicker(memoryEvery)
 	defer tick.Stop()
 	for {
-		if info, err := rdb.Info(ctx, "memory").Result(); err == nil {
-			used, limit := memoryOf(info)
-			p.full.Store(limit > 0 && float64(used) > fullRedis*float64(limit))
+		if full, err := Full(ctx, rdb); err == nil {
+			p.full.Store(full)
 		}
 		select {
 		case <-ctx.Done():
@@ -93,6 +95,13 @@ func (p *pressure) watch(ctx context.Context, rdb redis.UniversalClient) {
 		case <-tick.C:
 		}
 	}
+}
+
+// Full tells whether Redis has so little memory left that it should be given nothing more to send: workers need the rest.
+func Full(ctx context.Context, rdb redis.UniversalClient) (bool, error) {
+	info, err := rdb.Info(ctx, "memory").Result()
+	used, limit := memoryOf(info)
+	return limit > 0 && float64(used) > fullRedis*float64(limit), err
 }
 
 // memoryOf reads Redis's INFO memory.

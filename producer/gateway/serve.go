@@ -31,6 +31,9 @@ const (
 func (g *Gateway) Serve(ctx context.Context, l net.Listener, grace time.Duration) error {
 	server := &http.Server{
 		Handler: g, ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime,
+		// For bodies that nobody here reads, as those of unknown callers: net/http waits for them before the next request.
+		// Who reads a body gives it its own time.
+		ReadTimeout:    bodyTime,
 		MaxHeaderBytes: maxHeader, ErrorLog: log.New(io.Discard, "", 0),
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))

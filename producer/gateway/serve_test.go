@@ -5,11 +5,13 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +68,7 @@ func (p *pipes) dial() net.Conn {
 func withoutRedis(t *testing.T) *gateway.Gateway {
 	rdb := redis.NewClient(&redis.Options{
 		MaxRetries: -1, DialerRetries: 1,
+		PoolSize:                 10_000,                                                            // after so many failures it would look for Redis by itself, in a goroutine that outlives the test
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}, // it has goroutines
 		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no Redis") },
 	})
@@ -94,7 +97,16 @@ func TestSlowCallers(t *testing.T) {
 		"a body that waits":     {head + "Content-Length: 100\r\n\r\n{", 31 * time.Second, http.StatusBadRequest},
 		"chunks that never end": {head + "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", 31 * time.Second, http.StatusBadRequest},
 		"no request":            {"", 3 * time.Minute, 0},
-		"large headers":         {head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", time.Second, http.StatusRequestHeaderFieldsTooLarge},
+		"nobody, and a body that waits": {
+			"POST /v2/bot/message/push HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n{", 31 * time.Second, http.StatusUnauthorized,
+		},
+		"nothing there, and a body that waits": {
+			"POST /v2//bot HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n{", 31 * time.Second, http.StatusNotFound,
+		},
+		"a question with a body that waits": {
+			"GET /healthz HTTP/1.1\r\nHost: gateway\r\nContent-Length: 100\r\n\r\n{", 31 * time.Second, http.StatusOK,
+		},
+		"large headers": {head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", time.Second, http.StatusRequestHeaderFieldsTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -117,6 +129,42 @@ func TestSlowCallers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A caller that goes on sending has all the time it needs: a multicast to many comes in for three minutes, and an answer is
+// waited for as long as LINE takes.
+func TestLongBodies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, l := withoutRedis(t), newPipes()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- g.Serve(ctx, l, time.Second) }()
+		conn := l.dial()
+		body := multicastTo(80_000, "")
+		go func() {
+			_, _ = io.WriteString(conn, "POST /v2/bot/message/multicast HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer "+token+
+				"\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+			first := 2<<20 + 64<<10 // what LINE takes must come at once
+			_, _ = fmt.Fprintf(conn, "%x\r\n%s\r\n", first, body[:first])
+			rest := body[first:]
+			for part := range slices.Chunk([]byte(rest), len(rest)/9) {
+				time.Sleep(20 * time.Second)
+				_, _ = fmt.Fprintf(conn, "%x\r\n%s\r\n", len(part), part)
+			}
+			_, _ = io.WriteString(conn, "0\r\n\r\n")
+		}()
+		start := time.Now()
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		got, err := io.ReadAll(resp.Body)
+		require.NoError(t, err)
+		assert.Greater(t, time.Since(start), 3*time.Minute)
+		assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
+		assert.Contains(t, string(got), "The request body has 1 error(s)", "it was read to its end: an empty text isn't taken")
+		_ = conn.Close()
+		cancel()
+		assert.NoError(t, <-ended)
+	})
 }
 
 func TestStopping(t *testing.T) {

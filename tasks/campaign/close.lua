@@ -86,10 +86,13 @@ writeUnit(u)
 if left == 0 then
   redis.call('ZREM', KEYS[6], u.name)
   redis.call('ZREM', KEYS[7], u.name)
+elseif mine and opens > 0 then
+  redis.call('ZADD', KEYS[6], whole(now + ARGV[4]), u.name)
+  redis.call('ZREM', KEYS[7], u.name)
 elseif mine then
-  local to = opens > 0 and 6 or 7
-  redis.call('ZADD', KEYS[to], whole(now + ARGV[4]), u.name)
-  redis.call('ZREM', KEYS[13 - to], u.name)
+  redis.call('ZREM', KEYS[6], u.name)
+  -- Of a cancelled campaign nothing waits, and what came now would stay for ever.
+  if redis.call('HGET', KEYS[1], 'state') ~= 'cancelled' then redis.call('ZADD', KEYS[7], whole(now + ARGV[4]), u.name) end
 end
 keepCounts()
 redis.call('HSET', KEYS[1], 'seen', whole(now))

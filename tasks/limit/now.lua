@@ -10,12 +10,13 @@
 --           share     the part of the rate that is used after a 429, as it was at slowed; it grows by itself
 --           held      before this nobody goes
 --           probe     the breaker is open, and the next probe is then; gap: µs until the one after that
+--           taken     slots granted in the window'th ten seconds of t; before: in the ten seconds before. See usage.go
 -- KEYS[2] the permits that are kept for those who come back: a sorted set of ids by t
 local state = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local v = redis.call('HMGET', state, 'base', 'last', 'tat', 'interval', 'step', 'seen', 'share', 'slowed', 'held',
-  'probe', 'gap')
+  'probe', 'gap', 'window', 'taken', 'before')
 local function value(i) return tonumber(v[i] or nil) end
 local base, last, tat, interval = value(1) or 0, value(2), value(3), value(4) or 0
 local step, seen, share, slowed = value(5) or 0, value(6), value(7), value(8)

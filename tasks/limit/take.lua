@@ -60,7 +60,9 @@ if soonest > 0 then
 end
 tat = tat + n * spacing
 if probe and first <= t + patience then set('probe', math.max(first, t) + gap) end
-keep('tat', tat, unpack(change))
+local window, taken, before = math.floor(t / 10000000), value(13) or 0, value(14) or 0
+if window ~= value(12) then taken, before = 0, window - 1 == value(12) and taken or 0 end
+keep('tat', tat, 'window', window, 'taken', taken + n, 'before', before, unpack(change))
 if id ~= '' and first > t then
   redis.call('ZADD', KEYS[2], number(first), id)
   redis.call('PEXPIRE', KEYS[2], string.format('%.0f', math.max(0, tat - t) / 1000 + 3600000))

@@ -5,7 +5,7 @@
 -- KEYS[1] the record
 -- ARGV    the workers that live
 -- Returns 1 if an attempt was given up
-local v = redis.call('HMGET', KEYS[1], 'a', 'o', 's')
+local v = redis.call('HMGET', KEYS[1], 'a', 'o', 's', 'n')
 local token, open, outcome = v[1], v[2] or '', v[3]
 if not token or outcome then return 0 end
 local worker = string.match(token, '^([^.]+)[.]')
@@ -18,6 +18,9 @@ if #open < 350 then
 elseif not string.find(open, '+', 1, true) then
   open = open .. '+'
 end
+local time = redis.call('TIME')
+remember(KEYS[1], v[4] or 0, string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), 0, '', '',
+  'its worker died before it had an answer', '')
 redis.call('HSET', KEYS[1], 'o', open)
 redis.call('HDEL', KEYS[1], 'a', 'u')
 return 1

@@ -10,7 +10,7 @@
 --         f first attempt  b first attempt under the present key  d decided  p progress  c cancel asked for
 --         a token of the live attempt, as "<worker>.<random>"  u until when it lives
 --         o attempts that LINE may have had: tokens of those that can still end, "+" for all that can't
---         w the same, of before it was run again under another key or without one
+--         w the same, of before it was run again under another key or without one  l see earlier.lua
 -- Returns "go", attempts, generation, open, progress | "busy", ms to wait | "other" |
 --         "decided", outcome, "1" if by this call, reason, error, request id, replayed, attempts
 local key = KEYS[1]
@@ -53,6 +53,7 @@ if token then
   elseif not string.find(open, '+', 1, true) then
     open = open .. '+'
   end
+  remember(key, v[13] or 0, live, 0, '', '', 'its worker died or froze before it had an answer', '')
   redis.call('HSET', key, 'o', open)
   redis.call('HDEL', key, 'a', 'u')
 end

@@ -10,6 +10,7 @@
 --         9 retention of sent, ms  10 retention of all else, ms
 --         11 progress to keep instead of an outcome, because the attempt was one step of several; "": none
 --         12 "1" if no request was made after all: then it was no attempt
+--         13 LINE's status, 0: none  14 the attempt's number
 -- Returns outcome ("" while undecided), "1" if this call set it, reason, error, request id, replayed, attempts
 local key = KEYS[1]
 local v = redis.call('HMGET', key, 's', 'a', 'o', 'c', 'w', 'r', 'e', 'i', 'y', 'n', 'p', 'b')
@@ -114,5 +115,14 @@ if (had or ARGV[3] == '1') and not live then
   if ARGV[2] == 'refused' and (ARGV[4] == 'sent' or ARGV[4] == 'failed') then return decide(ARGV[4]) end
   if not had then return decide('unknown') end
 end
-if had then set('o', open) else note(ARGV[5], ARGV[6]) end
+if had then
+  set('o', open)
+else
+  note(ARGV[5], ARGV[6])
+  if ARGV[12] ~= '1' then
+    local time = redis.call('TIME')
+    remember(key, ARGV[14], string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)), ARGV[13], ARGV[5], ARGV[7],
+      ARGV[6], '')
+  end
+end
 return stands('0')

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -45,6 +46,7 @@ func (s *Store) Read(ctx context.Context, ref Ref) (Record, error) {
 			ID: ref.ID, Channel: ref.Channel, Kind: tasks.Kind(f["k"]), Outcome: tasks.Outcome(f["s"]),
 			Reason: lineapi.Reason(f["r"]), Replayed: f["y"] == "1", RequestID: f["i"], Attempts: number(f["n"]),
 			FirstAttemptAt: moment(f["f"]), FinishedAt: moment(f["d"]), Error: f["e"],
+			Earlier: earlier(f["l"]),
 		},
 		Queue: f["q"], Live: f["a"] != "", Open: f["o"] != "",
 	}
@@ -58,6 +60,22 @@ func (s *Store) Read(ctx context.Context, ref Ref) (Record, error) {
 		r.Result.State = tasks.StateDone
 	}
 	return r, nil
+}
+
+// earlier reads the lines of earlier.lua. One that can't be read is left out.
+func earlier(lines string) []tasks.Attempt {
+	var all []tasks.Attempt
+	for line := range strings.Lines(lines) {
+		var f [7]string
+		if json.Unmarshal([]byte(line), &f) != nil {
+			continue
+		}
+		all = append(all, tasks.Attempt{
+			Attempt: number(f[0]), At: moment(f[1]), Status: number(f[2]), Reason: lineapi.Reason(f[3]), RequestID: f[4],
+			Error: strings.ToValidUTF8(f[5], ""), Outcome: tasks.Outcome(f[6]),
+		})
+	}
+	return all
 }
 
 func moment(ms string) *time.Time {

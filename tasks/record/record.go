@@ -39,13 +39,16 @@ var reopenLua string
 //go:embed abandon.lua
 var abandonLua string
 
+//go:embed earlier.lua
+var earlierLua string
+
 var (
-	beginScript   = redis.NewScript(beginLua)
-	endScript     = redis.NewScript(endLua)
+	beginScript   = redis.NewScript(earlierLua + beginLua)
+	endScript     = redis.NewScript(earlierLua + endLua)
 	reserveScript = redis.NewScript(reserveLua)
 	cancelScript  = redis.NewScript(cancelLua)
-	reopenScript  = redis.NewScript(reopenLua)
-	abandonScript = redis.NewScript(abandonLua)
+	reopenScript  = redis.NewScript(earlierLua + reopenLua)
+	abandonScript = redis.NewScript(earlierLua + abandonLua)
 )
 
 // Retention is how long a decided task's record is kept. A record that isn't decided stays.
@@ -183,7 +186,9 @@ type Answer struct {
 	Reason    lineapi.Reason
 	Error     string
 	RequestID string
-	Replayed  bool
+	// Status is LINE's; 0: there was no answer.
+	Status   int
+	Replayed bool
 	// Progress is kept instead of an outcome when an accepted attempt was one step of several.
 	Progress string
 	// Unmade tells of a refused attempt that no request was made after all, since its turn within LINE's limits had passed:
@@ -197,7 +202,8 @@ type Answer struct {
 func (s *Store) End(ctx context.Context, b Begun, ref Ref, a Answer) (Decision, error) {
 	v, err := s.insist(ctx, endScript, ref.key(), b.Token, string(a.Evidence), flag(a.Final),
 		string(a.AfterOpen), string(a.Reason), a.Error, a.RequestID, flag(a.Replayed),
-		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress, flag(a.Unmade))
+		s.retention.Sent.Milliseconds(), s.retention.Failed.Milliseconds(), a.Progress, flag(a.Unmade),
+		a.Status, b.Attempts)
 	if err != nil {
 		return Decision{}, fmt.Errorf("end %s: %w", ref, err)
 	}

@@ -4,11 +4,12 @@
 -- ARGV    1 horizon, ms  2 what a repeat is: "keyed" (safe with LINE's retry or resume key), "harmless", "doubles"
 -- Returns "undecided", "sent" (refused), "safe" or "risky" (LINE may do it a second time)
 local key = KEYS[1]
-local v = redis.call('HMGET', key, 's', 'a', 'o', 'b', 'w')
+local v = redis.call('HMGET', key, 's', 'a', 'o', 'b', 'w', 'n', 'd', 'r', 'i', 'e')
 local outcome, token, open, since, former = v[1], v[2], v[3] or '', tonumber(v[4] or nil), v[5] or ''
 if not outcome then return 'undecided' end
 if outcome == 'sent' then return 'sent' end
 
+remember(key, v[6] or 0, v[7] or 0, 0, v[8] or '', v[9] or '', v[10] or '', outcome)
 redis.call('HDEL', key, 's', 'd', 'c', 'a', 'u', 'r', 'e')
 redis.call('PERSIST', key)
 -- An attempt still under way counts as one nobody heard the end of.

@@ -11,6 +11,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/producer/audience"
+	"github.com/lineq/lineq/producer/gateway"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 )
@@ -56,6 +57,10 @@ const maxRejected = 100
 // createCampaign answers POST /campaigns. The body is multipart/form-data: first the part "campaign", then the part
 // "audience", which is read as it comes. Its Idempotency-Key is the campaign's ID where the order names none.
 func (a *API) createCampaign(w http.ResponseWriter, r *http.Request) error {
+	// A Redis that doesn't tell how much memory it has is given the campaign.
+	if full, err := gateway.Full(r.Context(), a.redis); err == nil && full {
+		return problem{Status: http.StatusServiceUnavailable, Detail: "Redis is nearly full, try again later"}
+	}
 	control := http.NewResponseController(w)
 	r.Body = &patient{ReadCloser: http.MaxBytesReader(w, r.Body, maxAudience), control: control}
 	parts, err := r.MultipartReader()

@@ -65,6 +65,13 @@ func problemOf(err error) problem {
 	return problem{Status: http.StatusServiceUnavailable, Detail: "the queue is not available, try again later", cause: err}
 }
 
+// Explain says what an error of a producer's calls, of Redis or of LINE means to who asked: a status, and a text that holds
+// nothing secret.
+func Explain(err error) (status int, text string) {
+	p := problemOf(err)
+	return p.Status, p.Detail
+}
+
 func (a *API) fail(w http.ResponseWriter, r *http.Request, p problem) {
 	if p.cause != nil && !errors.Is(p.cause, context.Canceled) {
 		a.log.Warn("a request to the management API failed", zap.String("path", r.Pattern), zap.Error(p.cause))
