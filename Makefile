@@ -39,3 +39,21 @@ fuzz: ## every fuzz test for half a minute
 .PHONY: bench
 bench: ## lineq beside asynq with LINE's SDK: rates, limits, latency, campaigns, gateway, in ten minutes; needs redis-server and wrk
 	go run ./cmd/lineqbench
+
+DIST ?= dist
+PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64
+# The archives of one version are the same wherever and whenever they are made, with the same Go.
+EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+.PHONY: release
+release: ## archives for each platform with checksums, in dist/; needs GNU tar; VERSION=v1.2.3
+	@mkdir -p $(DIST)
+	@set -e; for p in $(PLATFORMS); do \
+		os=$${p%/*} arch=$${p#*/} name=lineq-$(VERSION)-$${p%/*}-$${p#*/}; \
+		program=lineq; [ $$os != windows ] || program=lineq.exe; \
+		rm -rf $(DIST)/$$name; mkdir $(DIST)/$$name; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(DIST)/$$name/$$program ./cmd/lineq; \
+		cp LICENSE README.md $(DIST)/$$name/; \
+		tar -C $(DIST) --sort=name --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX --mtime=@$(EPOCH) -cf - $$name | gzip -9n > $(DIST)/$$name.tar.gz; \
+		rm -rf $(DIST)/$$name; echo $(DIST)/$$name.tar.gz; done
+	@cd $(DIST) && sha256sum *.tar.gz > SHA256SUMS

@@ -69,7 +69,7 @@ func TestEveryAlertIsTested(t *testing.T) {
 }
 
 func TestAlertsFire(t *testing.T) {
-	promtool := lookPath(t, "promtool")
+	promtool := lookPath(t, "promtool", "prometheus")
 	for _, args := range [][]string{
 		{"check", "config", "prometheus.yml"}, {"check", "rules", "alerts.yml"}, {"test", "rules", "alerts_test.yml"},
 	} {

@@ -21,7 +21,7 @@ import (
 
 // TestDashboardInPrometheus lets a real Prometheus scrape a real lineq, and asks it what the dashboard and the alerts ask.
 func TestDashboardInPrometheus(t *testing.T) {
-	program := lookPath(t, "prometheus")
+	program := lookPath(t, "prometheus", "prometheus")
 	d, err := newDev(t)
 	require.NoError(t, err)
 	end, err := d.start()
@@ -64,8 +64,8 @@ func TestDashboardInPrometheus(t *testing.T) {
 	}
 }
 
-// lookPath looks for a program, and skips the test without it.
-func lookPath(t *testing.T, program string) string {
+// lookPath looks for a program of a Debian package, and skips the test without it.
+func lookPath(t *testing.T, program, debian string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err == nil {
@@ -74,7 +74,7 @@ func lookPath(t *testing.T, program string) string {
 	if os.Getenv("CI") != "" {
 		t.Fatalf("%s isn't on the PATH, and CI must skip nothing", program)
 	}
-	t.Skipf("%s SKIPPED: it needs %s on the PATH (Debian: apt-get install prometheus)", t.Name(), program)
+	t.Skipf("%s SKIPPED: it needs %s on the PATH (Debian: apt-get install %s)", t.Name(), program, debian)
 	return ""
 }
 

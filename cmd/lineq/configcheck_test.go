@@ -154,7 +154,7 @@ channels:
 	assert.Empty(t, review.Problems)
 	assert.Equal(t, []string{"base", "more"}, review.Channels)
 	assert.Equal(t, []configSetting{
-		{"concurrency", []string{"worker"}}, {"tls-cert", []string{"serve"}}, {"tls-key", []string{"serve"}},
+		{"concurrency", []string{"worker"}}, {"tls-cert", []string{"serve", "healthcheck"}}, {"tls-key", []string{"serve"}},
 		{"retain-sent", []string{"worker"}},
 	}, review.Settings)
 	assert.Contains(t, c.ok("config", "check"), "concurrency  for lineq worker\n")

@@ -15,24 +15,25 @@ import (
 type commands struct {
 	Config string `placeholder:"FILE" help:"YAML file with flags by name, and channels."`
 
-	Demo       demoCommand       `cmd:"" help:"Send to a simulated LINE, all in this process, and show the result."`
-	Dev        devCommand        `cmd:"" help:"Run Redis, a simulated LINE and a worker in this process."`
-	Worker     workerCommand     `cmd:"" help:"Send what was enqueued."`
-	Serve      serveCommand      `cmd:"" help:"Serve LINE's API to apps, and queue what they send."`
-	Simulate   simulateCommand   `cmd:"" help:"Run the simulated LINE alone."`
-	Send       sendCommand       `cmd:"" help:"Enqueue messages."`
-	Campaign   campaignCommand   `cmd:"" help:"Send to everybody in a file, and control that."`
-	Schedule   scheduleCommand   `cmd:"" help:"Send again and again, and control that."`
-	Richmenu   richMenuCommand   `cmd:"" name:"richmenu" help:"Enqueue changes of rich menus."`
-	Chat       chatCommand       `cmd:"" help:"Enqueue other operations on chats, and lookups."`
-	Task       taskCommand       `cmd:"" help:"Look up and control tasks."`
-	Channel    channelCommand    `cmd:"" help:"Look up, check, hold and resume channels."`
-	Quota      quotaCommand      `cmd:"" help:"Show the monthly quota, and what is left of it."`
-	Log        logCommand        `cmd:"" help:"Show the delivery log."`
-	ConfigFile configCommand     `cmd:"" name:"config" help:"Write and check the file of --config."`
-	Doctor     doctorCommand     `cmd:"" help:"Check Redis, workers, channels and LINE, and say what to do."`
-	Completion completionCommand `cmd:"" help:"Print a script that completes commands in a shell."`
-	Version    versionCommand    `cmd:"" help:"Print the version."`
+	Demo        demoCommand        `cmd:"" help:"Send to a simulated LINE, all in this process, and show the result."`
+	Dev         devCommand         `cmd:"" help:"Run Redis, a simulated LINE and a worker in this process."`
+	Worker      workerCommand      `cmd:"" help:"Send what was enqueued."`
+	Serve       serveCommand       `cmd:"" help:"Serve LINE's API to apps, and queue what they send."`
+	Simulate    simulateCommand    `cmd:"" help:"Run the simulated LINE alone."`
+	Send        sendCommand        `cmd:"" help:"Enqueue messages."`
+	Campaign    campaignCommand    `cmd:"" help:"Send to everybody in a file, and control that."`
+	Schedule    scheduleCommand    `cmd:"" help:"Send again and again, and control that."`
+	Richmenu    richMenuCommand    `cmd:"" name:"richmenu" help:"Enqueue changes of rich menus."`
+	Chat        chatCommand        `cmd:"" help:"Enqueue other operations on chats, and lookups."`
+	Task        taskCommand        `cmd:"" help:"Look up and control tasks."`
+	Channel     channelCommand     `cmd:"" help:"Look up, check, hold and resume channels."`
+	Quota       quotaCommand       `cmd:"" help:"Show the monthly quota, and what is left of it."`
+	Log         logCommand         `cmd:"" help:"Show the delivery log."`
+	ConfigFile  configCommand      `cmd:"" name:"config" help:"Write and check the file of --config."`
+	Doctor      doctorCommand      `cmd:"" help:"Check Redis, workers, channels and LINE, and say what to do."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Ask a worker or a server on this machine whether it is ready."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in a shell."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 const description = `The outbound message queue for LINE Official Accounts.

@@ -73,7 +73,7 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"campaign", "channel", "chat", "completion", "config", "demo", "dev", "doctor", "log", "quota", "richmenu", "schedule",
+			"campaign", "channel", "chat", "completion", "config", "demo", "dev", "doctor", "healthcheck", "log", "quota", "richmenu", "schedule",
 			"send", "serve", "simulate", "task", "version", "worker",
 		},
 		"s":                        {"schedule", "send", "serve", "simulate"},

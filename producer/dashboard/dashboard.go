@@ -59,10 +59,13 @@ type Dashboard struct {
 	now       shared[*snapshot]
 	schedules shared[[]schedule.Summary]
 	campaigns *campaign.Store
-	nav       []entry
-	says      map[string]string
-	mux       *http.ServeMux
-	handler   http.Handler // mux behind what holds for every request
+	// asynq's dashboard, by what the visitor may
+	asynqToRead, asynqToOperate http.Handler
+
+	nav     []entry
+	says    map[string]string
+	mux     *http.ServeMux
+	handler http.Handler // mux behind what holds for every request
 
 	stopping chan struct{} // closed by Stop
 	stop     sync.Once
@@ -84,6 +87,9 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	var err error
 	if d.layout, err = newLayout(cfg.ShowContent); err != nil {
+		return nil, err
+	}
+	if err = d.newAsynq(); err != nil {
 		return nil, err
 	}
 	d.hub, d.now.load, d.schedules.load = newHub(d), d.look, cfg.Producer.Schedules
@@ -122,6 +128,7 @@ var sections = []func(*Dashboard) section{
 	(*Dashboard).logSection,
 	(*Dashboard).taskSection,
 	(*Dashboard).scheduleSection,
+	(*Dashboard).asynqSection,
 }
 
 // entry is one of the navigation. Its path is below root.
