@@ -1,6 +1,7 @@
 package lineapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -41,12 +42,14 @@ func (c *Client) CanRenewToken() bool {
 	return ok
 }
 
-// StatelessConfig is what a [StatelessToken] needs: the channel's id and secret, from LINE's console.
+// StatelessConfig is what a [StatelessToken] needs: the channel's id and secret, from LINE's console, or instead of the
+// secret the private key of an assertion signing key that is registered there.
 type StatelessConfig struct {
 	ChannelID     string
 	ChannelSecret string
-	Origin        string       // as in Config
-	HTTPClient    *http.Client // as in Config
+	Key           *AssertionKey // its ChannelID may be empty
+	Origin        string        // as in Config
+	HTTPClient    *http.Client  // as in Config
 }
 
 // StatelessToken issues stateless channel access tokens, which live 15 minutes and aren't counted by LINE
@@ -56,6 +59,7 @@ type StatelessToken struct {
 	oauth  *OAuth
 	id     string
 	secret secret
+	key    *AssertionKey // instead of the secret
 
 	mu      sync.Mutex
 	token   secret    // nil before the first, and when LINE refused it
@@ -83,14 +87,28 @@ func NewStatelessToken(cfg StatelessConfig) (*StatelessToken, error) {
 	if cfg.ChannelID == "" {
 		return nil, errors.New("lineapi: StatelessConfig.ChannelID is empty")
 	}
-	if cfg.ChannelSecret == "" {
-		return nil, errors.New("lineapi: StatelessConfig.ChannelSecret is empty")
+	s := &StatelessToken{id: cfg.ChannelID, secret: hide(cfg.ChannelSecret)}
+	switch {
+	case cfg.Key != nil && cfg.ChannelSecret != "":
+		return nil, errors.New("lineapi: StatelessConfig has a ChannelSecret and a Key: one of them is enough")
+	case cfg.Key != nil:
+		key := *cfg.Key
+		if key.ChannelID = cmp.Or(key.ChannelID, cfg.ChannelID); key.ChannelID != cfg.ChannelID {
+			return nil, errors.New("lineapi: StatelessConfig.Key is another channel's")
+		}
+		if _, err := key.Sign(0); err != nil {
+			return nil, err
+		}
+		s.key = &key
+	case cfg.ChannelSecret == "":
+		return nil, errors.New("lineapi: StatelessConfig has no ChannelSecret and no Key")
 	}
-	oauth, err := NewOAuth(OAuthConfig{Origin: cfg.Origin, HTTPClient: cfg.HTTPClient})
+	var err error
+	s.oauth, err = NewOAuth(OAuthConfig{Origin: cfg.Origin, HTTPClient: cfg.HTTPClient})
 	if err != nil {
 		return nil, err
 	}
-	return &StatelessToken{oauth: oauth, id: cfg.ChannelID, secret: hide(cfg.ChannelSecret)}, nil
+	return s, nil
 }
 
 // Token gives the current token, or fetches one. While a renewal is in flight the old token serves until 30 s before
@@ -126,7 +144,7 @@ func (s *StatelessToken) Token(ctx context.Context) (string, error) {
 
 // fetch issues a token and ends flight. asked is the time before the request, from which the token's life counts.
 func (s *StatelessToken) fetch(ctx context.Context, flight *renewal, asked time.Time) (string, error) {
-	issued, err := s.oauth.IssueStateless(ctx, s.id, s.secret())
+	issued, err := s.issue(ctx)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +163,17 @@ func (s *StatelessToken) fetch(ctx context.Context, flight *renewal, asked time.
 	s.renewAt = asked.Add(issued.ExpiresIn - min(renewBefore, issued.ExpiresIn/2))
 	s.endsAt = asked.Add(issued.ExpiresIn - min(usableUntil, issued.ExpiresIn/10))
 	return s.token(), nil
+}
+
+func (s *StatelessToken) issue(ctx context.Context) (IssuedToken, error) {
+	if s.key == nil {
+		return s.oauth.IssueStateless(ctx, s.id, s.secret())
+	}
+	assertion, err := s.key.Sign(0)
+	if err != nil {
+		return IssuedToken{}, err
+	}
+	return s.oauth.IssueStatelessByJWT(ctx, assertion)
 }
 
 // Renew drops refused, so that the next Token fetches another. It does nothing if refused isn't the current token.

@@ -242,7 +242,7 @@ func TestStatelessToken(t *testing.T) {
 		_, err := lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelSecret: "s"})
 		assert.ErrorContains(t, err, "ChannelID is empty")
 		_, err = lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelID: "1"})
-		assert.ErrorContains(t, err, "ChannelSecret is empty")
+		assert.ErrorContains(t, err, "no ChannelSecret and no Key")
 		_, err = lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelID: "1", ChannelSecret: "s", Origin: "e"})
 		assert.ErrorContains(t, err, "Origin must start with")
 	})

@@ -84,10 +84,15 @@ func (w *Worker) standAside(ctx context.Context, name string) bool {
 // any more: the next refusal then holds the channel.
 func (w *Worker) lookWhetherAside(ctx context.Context) {
 	for _, name := range w.aside.due(time.Now()) {
+		client := w.client(name)
+		if client == nil {
+			w.aside.back(name)
+			continue
+		}
 		w.checks.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 			defer cancel()
-			works := w.tokenWorks(ctx, w.clients[name])
+			works := w.tokenWorks(ctx, client)
 			other, err := channel.WorkingToken(ctx, w.cfg.Redis, name)
 			switch {
 			case works:
@@ -104,5 +109,5 @@ func (w *Worker) lookWhetherAside(ctx context.Context) {
 // serves tells whether this worker sends what is in a channel's own queue.
 func (w *Worker) serves(queue string) bool {
 	_, name, ok := tasks.ParseQueue(queue)
-	return ok && w.cfg.Channels[name] != nil && !w.aside.stands(name)
+	return ok && w.has(name) && !w.aside.stands(name)
 }

@@ -101,7 +101,7 @@ func (w *Worker) lookAtCampaigns(ctx context.Context) error {
 	w.known.keep(all)
 	var errs []error
 	for _, r := range all {
-		if w.cfg.Channels[r.Channel] == nil {
+		if !w.has(r.Channel) {
 			continue
 		}
 		if err := w.lookAt(ctx, r); err != nil {
@@ -184,7 +184,7 @@ func (w *Worker) campaignTask(ctx context.Context, t *asynq.Task) error {
 		w.log.Error("a campaign's task that nobody can read", zap.String("task_id", id), zap.Error(err))
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	client := w.clients[j.Channel]
+	client := w.client(j.Channel)
 	if client == nil {
 		return &postponed{delay: foreignDelay, reason: fmt.Sprintf("no worker here has the channel %q", j.Channel)}
 	}

@@ -20,8 +20,8 @@ type fleet struct {
 	// perPush is how many servers one push queue gets: a Server fetches once per round trip to Redis.
 	perPush int
 	running map[string]*crew
-	foreign map[string]bool // queues of channels that nobody here has, told of once
-	halting sync.WaitGroup  // of the crews that run no more
+	halting map[string]chan struct{} // closed when a queue's last crew has ended
+	foreign map[string]bool          // queues of channels that nobody here has, told of once
 }
 
 // crew is the servers of one queue.
@@ -41,7 +41,7 @@ const (
 )
 
 func newFleet(w *Worker, perPush int) *fleet {
-	return &fleet{w: w, perPush: perPush, running: map[string]*crew{}, foreign: map[string]bool{}}
+	return &fleet{w: w, perPush: perPush, running: map[string]*crew{}, halting: map[string]chan struct{}{}, foreign: map[string]bool{}}
 }
 
 // serversFor is how many servers reach LINE's 2,000 pushes a second at this distance from Redis.
@@ -117,15 +117,30 @@ func (f *fleet) start(queue string, l tasks.Line) error {
 	return nil
 }
 
-// halt shuts a queue's servers down, and doesn't wait for the sends that they have under way: other queues have work.
+// halt lets a queue's servers end. What they have under way may take a while, for which no other queue waits.
 func (f *fleet) halt(queue string) {
 	c := f.running[queue]
 	delete(f.running, queue)
 	f.w.bells.forget(queue)
-	f.halting.Go(c.halt)
+	ended := make(chan struct{})
+	f.halting[queue] = ended
+	go func() {
+		defer close(ended)
+		c.halt()
+	}()
 }
 
-// halt shuts the servers down: first the waiting, then asynq.
+// ended tells whether nothing of a queue's last crew is left.
+func (f *fleet) ended(queue string) bool {
+	select {
+	case <-f.halting[queue]:
+		delete(f.halting, queue)
+	default:
+	}
+	return f.halting[queue] == nil
+}
+
+// halt shuts a queue's servers down: first the waiting, then asynq.
 func (c *crew) halt() {
 	close(c.closing)
 	var all sync.WaitGroup
@@ -145,12 +160,14 @@ func (f *fleet) stop() {
 		all.Go(c.halt)
 	}
 	all.Wait()
-	f.halting.Wait()
+	for _, ended := range f.halting {
+		<-ended
+	}
 }
 
 // sweepUntil looks at the channels' own queues, every second and whenever a bell rings at which nobody waits, until ctx
 // ends.
-func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
+func (f *fleet) sweepUntil(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	registered := time.Now()
@@ -161,7 +178,7 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 		if time.Since(registered) > channel.Refresh {
 			registered = time.Now()
 			f.w.checkClock(ctx)
-			if err := channel.Register(ctx, f.w.cfg.Redis, channels...); err != nil && ctx.Err() == nil {
+			if err := channel.Register(ctx, f.w.cfg.Redis, f.w.channels.Load().names...); err != nil && ctx.Err() == nil {
 				f.w.health.warn("can't say which channels are served here", err)
 			}
 		}
@@ -170,6 +187,8 @@ func (f *fleet) sweepUntil(ctx context.Context, channels []string) {
 			return
 		case <-tick.C:
 		case <-f.w.bells.unheard:
+		case <-f.w.changed:
+			registered = time.Time{}
 		}
 	}
 }
@@ -193,8 +212,10 @@ func (f *fleet) sweep(ctx context.Context) error {
 		}
 		c := f.running[q]
 		switch {
-		case f.w.cfg.Channels[name] == nil:
-			if busy && !f.foreign[q] {
+		case !f.w.has(name):
+			if c != nil {
+				f.halt(q)
+			} else if busy && !f.foreign[q] {
 				f.foreign[q] = true
 				f.w.log.Warn("tasks wait for a channel that this worker doesn't have",
 					zap.String("channel", name), zap.String("queue", q))
@@ -203,7 +224,9 @@ func (f *fleet) sweep(ctx context.Context) error {
 			if c != nil {
 				f.halt(q)
 			}
+		case busy && c == nil && !f.ended(q):
 		case busy && c == nil:
+			delete(f.foreign, q)
 			if err := f.start(q, line); err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ func (w *Worker) decode(ctx context.Context, t *asynq.Task) (*job, error) {
 	}
 	j := &job{
 		Envelope: e, ref: record.Ref{Channel: e.Channel, ID: e.ID}, queue: queue, payload: t.Payload(),
-		client: w.clients[e.Channel],
+		client: w.client(e.Channel),
 	}
 	if j.client == nil {
 		if w.alarms.due("foreign "+e.Channel, time.Now()) {

@@ -143,23 +143,31 @@ func (w *Worker) watchHolds(ctx context.Context, again map[string]time.Time) {
 		case <-tick.C:
 		case <-w.bells.holds:
 		}
-		if err := w.attend(ctx, false, again); err != nil && ctx.Err() == nil {
+		if err := w.attend(ctx, again); err != nil && ctx.Err() == nil {
 			w.log.Debug("can't look at the holds", zap.Error(err))
 		}
 		w.lookWhetherAside(ctx)
 	}
 }
 
-// attend looks at every channel of ours that needs attention. A worker that has just started asks LINE about each of the
-// held ones: its token may be a new one. again is when which channel's tasks are woken once more.
-func (w *Worker) attend(ctx context.Context, started bool, again map[string]time.Time) error {
+// attend looks at every channel of ours that needs attention. About a held one that is new here it asks LINE at once: its
+// token may be a new one. again is when which channel's tasks are woken once more.
+func (w *Worker) attend(ctx context.Context, again map[string]time.Time) (err error) {
+	fresh := w.fresh.take()
+	defer func() {
+		if err != nil {
+			for name, putOff := range fresh {
+				w.fresh.add(putOff, name)
+			}
+		}
+	}()
 	names, err := channel.Attention(ctx, w.cfg.Redis)
 	if err != nil {
 		return err
 	}
 	var ours []string
 	for _, name := range names {
-		if w.cfg.Channels[name] != nil {
+		if w.has(name) {
 			ours = append(ours, name)
 		}
 	}
@@ -167,8 +175,14 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 	if err != nil {
 		return err
 	}
-	for name := range w.cfg.Channels {
-		if !started || len(held[name]) > 0 {
+	for name, putOff := range fresh {
+		if !w.has(name) || len(held[name]) > 0 {
+			continue
+		}
+		if putOff {
+			if err := w.rouse(ctx, name); err != nil {
+				return err
+			}
 			continue
 		}
 		// A worker may have died that had paused its queues when others had resumed them already.
@@ -184,10 +198,17 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 			zap.Time("since", h.Since), zap.String("by", h.By), zap.String("note", h.Note))
 	}
 	for _, name := range over {
+		if !w.has(name) {
+			continue // it has left; it may be held still
+		}
 		again[name] = time.Now().Add(wakeAgainAfter)
 		w.log.Info("channel goes on", zap.String("channel", name))
 	}
 	for name, at := range again {
+		if !w.has(name) {
+			delete(again, name)
+			continue
+		}
 		if time.Now().Before(at) || len(held[name]) > 0 {
 			continue
 		}
@@ -202,7 +223,8 @@ func (w *Worker) attend(ctx context.Context, started bool, again map[string]time
 		} else {
 			err = pauseQueues(ctx, w.cfg.Redis, name)
 			for _, h := range held[name] {
-				w.checkHold(ctx, name, h, started)
+				_, isFresh := fresh[name]
+				w.checkHold(ctx, name, h, isFresh)
 			}
 		}
 		if err != nil {
@@ -250,8 +272,13 @@ func (w *Worker) wakeShared(ctx context.Context, name string) error {
 // signature is how a worker signs its holds.
 func (w *Worker) signature() string { return "worker " + w.id }
 
-// checkHold asks LINE whether a hold is still needed, in one of all workers; when another's token was refused, at once.
-func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, started bool) {
+// checkHold asks LINE whether a hold is still needed, in one of all workers; when another's token was refused, or
+// this worker's is a fresh one, at once.
+func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, fresh bool) {
+	client := w.client(name)
+	if client == nil {
+		return
+	}
 	every, check := authCheckEvery, w.tokenWorks
 	another := false // worker's refusal says nothing about the token here
 	switch h.Reason {
@@ -267,13 +294,13 @@ func (w *Worker) checkHold(ctx context.Context, name string, h channel.Hold, sta
 		return // an operator's
 	}
 	claimed, err := channel.Claim(ctx, w.cfg.Redis, name, "check "+string(h.Reason), every)
-	if err != nil || !claimed && !started && !another {
+	if err != nil || !claimed && !fresh && !another {
 		return
 	}
 	w.checks.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		defer cancel()
-		if !check(ctx, w.clients[name]) {
+		if !check(ctx, client) {
 			return
 		}
 		if h.Reason == lineapi.Auth {

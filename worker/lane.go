@@ -111,8 +111,11 @@ func (w *Worker) lane(ctx context.Context, j campaign.Job, client *lineapi.Clien
 	return nil
 }
 
-// held is when to look again, where the channel is held for what the campaign sends.
+// held is when to look again, where the channel is held for what the campaign sends, or has another token than this run.
 func (l *laneRun) held() time.Duration {
+	if l.w.client(l.plan.channel) != l.client {
+		return asideDelay
+	}
 	for _, p := range []tasks.Policy{l.plan.push, l.plan.multicast} {
 		if _, held := l.w.holds.of(l.plan.channel, p); held {
 			return time.Second
@@ -215,7 +218,7 @@ func (l *laneRun) handsNeeded() int {
 	if l.plan.plan.Mode == campaign.Multicast {
 		least, policy = multicastHands, l.plan.multicast
 	}
-	interval := l.w.cfg.Limits.Interval(l.plan.channel, policy.Endpoint)
+	interval := l.w.limiter.Interval(l.plan.channel, policy.Endpoint)
 	if interval <= 0 {
 		return least
 	}
@@ -270,7 +273,7 @@ type asking struct {
 // permit waits for a turn within LINE's limits, as long as the pass may begin calls. The context that it returns carries it
 // to the call.
 func (l *laneRun) permit(p tasks.Policy, of *pass) (context.Context, bool) {
-	if l.w.cfg.Limits.Off {
+	if l.w.limiter.Off() {
 		return of.ctx, true // the client's own question is enough
 	}
 	start := time.Now()

@@ -37,7 +37,7 @@ func (w *Worker) preflight(ctx context.Context, j campaign.Job, client *lineapi.
 		return &postponed{delay: asideDelay, reason: "the channel is held"}
 	}
 	if refused, err := w.validate(ctx, p, client); err != nil {
-		return w.unasked(ctx, j, p, err)
+		return w.unasked(ctx, j, p, client, err)
 	} else if refused != nil {
 		w.log.Error("campaign paused: LINE refuses its message", zap.String("channel", j.Channel), zap.String("campaign", j.ID),
 			zap.Error(refused))
@@ -45,7 +45,7 @@ func (w *Worker) preflight(ctx context.Context, j campaign.Job, client *lineapi.
 	}
 	f, err := w.forecast(ctx, p, sum, client)
 	if err != nil {
-		return w.unasked(ctx, j, p, err)
+		return w.unasked(ctx, j, p, client, err)
 	}
 	return settled(w.launch(ctx, p, sum, f))
 }
@@ -133,7 +133,7 @@ func (w *Worker) forecast(
 		policy = p.multicast
 		f.Requests = int64(math.Ceil(float64(sum.Pending) * float64(max(sum.Chunks, 1)) / float64(max(sum.Recipients, 1))))
 	}
-	f.Seconds = float64(f.Requests) * w.cfg.Limits.Interval(p.channel, policy.Endpoint).Seconds()
+	f.Seconds = float64(f.Requests) * w.limiter.Interval(p.channel, policy.Endpoint).Seconds()
 	if p.plan.Rate > 0 {
 		f.Seconds = max(f.Seconds, float64(sum.Pending)/p.plan.Rate)
 	}
@@ -144,14 +144,14 @@ func (w *Worker) forecast(
 const preflightBackoff = 5 * time.Second
 
 // unasked is for a preflight that got no answer. What it means for the channel is the same as for any request.
-func (w *Worker) unasked(ctx context.Context, j campaign.Job, p *prepared, err error) error {
+func (w *Worker) unasked(ctx context.Context, j campaign.Job, p *prepared, client *lineapi.Client, err error) error {
 	if _, asked := errors.AsType[*lineapi.Error](err); !asked {
 		return &postponed{delay: redisDelay, reason: err.Error()}
 	}
-	a := answer{endpoint: p.push.Endpoint, err: err, renewable: w.clients[j.Channel].CanRenewToken()}
+	a := answer{endpoint: p.push.Endpoint, err: err, renewable: client.CanRenewToken()}
 	v := decide(a, record.Begun{Attempts: 1}, w.random())
 	if v.Reason == lineapi.Auth {
-		w.react(ctx, &job{Envelope: tasks.Envelope{Channel: j.Channel, Task: tasks.Push{}}, policy: p.push}, a, v.Reason)
+		w.react(ctx, &job{Envelope: tasks.Envelope{Channel: j.Channel, Task: tasks.Push{}}, policy: p.push, client: client}, a, v.Reason)
 	}
 	if w.alarms.due("preflight "+j.ID, time.Now()) {
 		w.log.Warn("LINE can't be asked about a campaign yet", zap.String("channel", j.Channel), zap.String("campaign", j.ID),

@@ -2,8 +2,6 @@ package worker
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -50,13 +48,17 @@ func (w *Worker) watchQuotas(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, name := range slices.Sorted(maps.Keys(w.clients)) {
+		for _, name := range w.channels.Load().names {
+			client := w.client(name)
+			if client == nil {
+				continue // it left meanwhile
+			}
 			first, err := channel.Claim(ctx, w.lookout.UniversalClient, name, "watch quota", quotaWatchEvery)
 			if err != nil || !first {
 				continue
 			}
 			asking, cancel := context.WithTimeout(ctx, checkTimeout)
-			if _, _, err := w.quotaLeft(asking, name, w.clients[name]); err != nil && ctx.Err() == nil {
+			if _, _, err := w.quotaLeft(asking, name, client); err != nil && ctx.Err() == nil {
 				w.log.Debug("LINE can't be asked for the quota", zap.String("channel", name), zap.Error(err))
 			}
 			cancel()

@@ -85,7 +85,7 @@ func (w *Worker) watchSchedules(ctx context.Context) {
 
 // lookAtSchedules does what is due, and returns when to look again.
 func (w *Worker) lookAtSchedules(ctx context.Context) (time.Duration, error) {
-	due, wait, err := w.schedules.Due(ctx, func(name string) bool { return w.cfg.Channels[name] != nil }, schedulesEvery)
+	due, wait, err := w.schedules.Due(ctx, w.has, schedulesEvery)
 	if err != nil {
 		return schedulesEvery, err
 	}

@@ -69,6 +69,9 @@ const renewalTime = 10 * time.Second
 // refusedToken holds the channel, unless another token may do: the next one of a source that renews it, or that of another
 // worker.
 func (w *Worker) refusedToken(ctx context.Context, j *job, a answer, e *lineapi.Error) {
+	if w.client(j.Channel) != j.client {
+		return // it was that of before
+	}
 	if a.renewable && !e.Unsent && w.tokens.refusedFor(j.Channel, time.Now()) < renewalTime {
 		return
 	}
@@ -131,7 +134,7 @@ func (w *Worker) askForQuota(ctx context.Context, j *job, e *lineapi.Error, clai
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	left, limited, err := w.quotaLeft(ctx, j.Channel, w.clients[j.Channel])
+	left, limited, err := w.quotaLeft(ctx, j.Channel, j.client)
 	switch {
 	case err == nil && limited && left < cost(j.Task):
 		w.putOnHold(ctx, j.Channel, channel.Hold{

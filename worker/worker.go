@@ -27,9 +27,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,7 +38,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
-	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/channel"
 	"github.com/lineq/lineq/tasks/limit"
@@ -54,7 +51,8 @@ type Config struct {
 	// Redis carries the queues and the records. Make it with [RedisOptions]: go-redis's own settings let a short
 	// absence of Redis run tasks twice. It stays the caller's; New adds a hook to it.
 	Redis redis.UniversalClient
-	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker.
+	// Channels are the ones that this worker sends for, by name. A task of another channel waits for another worker. See
+	// Worker.SetChannels.
 	Channels map[string]*lineapi.Client
 	// Limits are the rates that all workers on this Redis keep together. The zero value keeps LINE's own.
 	Limits limit.Limits
@@ -96,7 +94,10 @@ type Worker struct {
 	schedules *schedule.Store
 	ticks     ticks
 	asynq     *asynq.Client
-	clients   map[string]*lineapi.Client // those of the configuration, paced
+	channels  atomic.Pointer[served]
+	setting   sync.Mutex    // one SetChannels at a time
+	changed   chan struct{} // gets a value when the channels have changed
+	fresh     names         // that nobody has attended to since they were given their client
 	limiter   *limit.Limiter
 	metrics   *metrics
 	phase     atomic.Int32
@@ -127,16 +128,8 @@ func New(cfg Config) (*Worker, error) {
 	if cfg.Redis == nil {
 		return nil, errors.New("worker: Config.Redis is missing")
 	}
-	if len(cfg.Channels) == 0 {
-		return nil, errors.New("worker: Config.Channels is empty: there is nobody to send for")
-	}
-	for name, client := range cfg.Channels {
-		if err := tasks.CheckChannel(name); err != nil {
-			return nil, fmt.Errorf("worker: Config.Channels: %w", err)
-		}
-		if client == nil {
-			return nil, fmt.Errorf("worker: Config.Channels: channel %q has no client", name)
-		}
+	if err := checkChannels(cfg.Channels); err != nil {
+		return nil, fmt.Errorf("worker: Config.Channels: %w", err)
 	}
 	if cfg.Grace < 0 || cfg.Concurrency < 0 {
 		return nil, errors.New("worker: Config.Grace and Config.Concurrency can't be negative")
@@ -170,7 +163,7 @@ func New(cfg Config) (*Worker, error) {
 		lookout:   newLookout(cfg.Redis),
 		random:    rand.Float64,
 		metrics:   m,
-		clients:   map[string]*lineapi.Client{},
+		changed:   make(chan struct{}, 1),
 		asked:     map[string]time.Time{},
 	}
 	if cfg.Metrics != nil {
@@ -184,9 +177,7 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("worker: Config.Limits: %w", err)
 	}
-	for name, client := range cfg.Channels {
-		w.clients[name] = client.Paced(w.limiter.Before(name))
-	}
+	w.fresh.add(false, w.serve(cfg.Channels)...)
 	w.waits, w.stopWaits = context.WithCancel(context.Background())
 	w.sends, w.stopSends = context.WithCancel(context.Background())
 	return w, nil
@@ -201,7 +192,7 @@ func New(cfg Config) (*Worker, error) {
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stopSends()
 	defer w.stopWaits()
-	names := slices.Sorted(maps.Keys(w.cfg.Channels))
+	names := w.channels.Load().names
 	roundTrip, err := w.reachRedis(ctx)
 	if err == nil {
 		err = channel.Register(ctx, w.cfg.Redis, names...)
@@ -210,7 +201,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return notStarted(ctx, fmt.Errorf("redis can't be reached: %w", err))
 	}
 	again := map[string]time.Time{}
-	if err := w.attend(ctx, true, again); err != nil {
+	if err := w.attend(ctx, again); err != nil {
 		w.lookout.close()
 		return notStarted(ctx, err)
 	}
@@ -250,7 +241,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		f.sweepUntil(ctx, names)
+		f.sweepUntil(ctx)
 		w.stopWaits()
 		f.stop()
 		die()

@@ -17,7 +17,8 @@ func (f lineFlags) callers(ctx context.Context, a *app) (map[string]gateway.Chan
 		return nil, err
 	}
 	channels := map[string]gateway.Channel{}
-	for name, source := range tokens {
+	for name, its := range tokens {
+		source := its.TokenSource
 		c := gateway.Channel{Token: source}
 		if _, issued := source.(lineapi.Renewer); !issued {
 			token, err := source.Token(ctx)
@@ -44,8 +45,8 @@ func (f lineFlags) callers(ctx context.Context, a *app) (map[string]gateway.Chan
 // gatewayToken is a channel's token for callers alone; empty: there is none.
 func (a *app) gatewayToken(name string) (string, error) {
 	if name == tasks.DefaultChannel {
-		if token := a.getenv("LINEQ_GATEWAY_TOKEN"); token != "" {
-			return token, nil
+		if token, err := a.variable("LINEQ_GATEWAY_TOKEN"); err != nil || token != "" {
+			return token, err
 		}
 	}
 	if a.config == nil {

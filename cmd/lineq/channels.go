@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -41,8 +40,7 @@ func (f lineFlags) clients(a *app) (map[string]*lineapi.Client, error) {
 	}
 	clients := map[string]*lineapi.Client{}
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
-		clients[name], err = lineapi.New(lineapi.Config{Token: tokens[name], Origin: api, DataOrigin: data})
-		if err != nil {
+		if clients[name], err = a.credentials.client(tokens[name], api, data); err != nil {
 			return nil, misuse(err)
 		}
 	}
@@ -51,12 +49,12 @@ func (f lineFlags) clients(a *app) (map[string]*lineapi.Client, error) {
 
 // tokens finds the token of every channel of the file of --config, and one for the channel default of LINE's usual
 // variables, which come before the file's.
-func (f lineFlags) tokens(a *app) (map[string]lineapi.TokenSource, error) {
+func (f lineFlags) tokens(a *app) (map[string]credential, error) {
 	api, _, err := f.origins()
 	if err != nil {
 		return nil, err
 	}
-	tokens := map[string]lineapi.TokenSource{}
+	tokens := map[string]credential{}
 	if a.config != nil {
 		for name, c := range a.config.channels {
 			if err := tasks.CheckChannel(name); err != nil {
@@ -71,7 +69,7 @@ func (f lineFlags) tokens(a *app) (map[string]lineapi.TokenSource, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case usual != nil:
+	case usual.TokenSource != nil:
 		tokens[tasks.DefaultChannel] = usual
 	case len(tokens) == 0:
 		return nil, misuse(errNoChannel)
@@ -79,46 +77,84 @@ func (f lineFlags) tokens(a *app) (map[string]lineapi.TokenSource, error) {
 	return tokens, nil
 }
 
-// usualToken is the token of LINE's usual variables; nil: they aren't set.
-func usualToken(a *app, origin string) (lineapi.TokenSource, error) {
-	if token := a.getenv("LINE_CHANNEL_ACCESS_TOKEN"); token != "" {
-		return lineapi.StaticToken(token), nil
-	}
-	id, secret := a.getenv("LINE_CHANNEL_ID"), a.getenv("LINE_CHANNEL_SECRET")
+// usualToken is the token of LINE's usual variables; the zero credential: they aren't set.
+func usualToken(a *app, origin string) (credential, error) {
+	token, err := a.variable("LINE_CHANNEL_ACCESS_TOKEN")
 	switch {
+	case err != nil:
+		return credential{}, err
+	case token != "":
+		return a.credentials.static(token)
+	}
+	id := a.getenv("LINE_CHANNEL_ID")
+	secret, err := a.variable("LINE_CHANNEL_SECRET")
+	switch {
+	case err != nil:
+		return credential{}, err
 	case secret == "":
-		return nil, nil
+		return credential{}, nil
 	case id == "":
-		return nil, misuse(errSecretAlone)
+		return credential{}, misuse(errSecretAlone)
 	}
-	source, err := stateless(id, secret, origin)
+	c, err := a.stateless(id, secret, origin)
 	if err != nil {
-		return nil, misuse(err)
+		return credential{}, misuse(err)
 	}
-	return source, nil
+	return c, nil
 }
 
-func stateless(id, secret, origin string) (lineapi.TokenSource, error) {
-	return lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelID: id, ChannelSecret: secret, Origin: origin})
+func (a *app) stateless(id, secret, origin string) (credential, error) {
+	return a.credentials.once(markOf("secret", origin, id, secret), func() (lineapi.TokenSource, error) {
+		return lineapi.NewStatelessToken(lineapi.StatelessConfig{ChannelID: id, ChannelSecret: secret, Origin: origin})
+	})
 }
 
 // token is the channel's, from the one place that the file names.
-func (c channelConfig) token(a *app, origin string) (lineapi.TokenSource, error) {
+func (c channelConfig) token(a *app, origin string) (credential, error) {
 	if c.ChannelID == "" {
-		if c.SecretEnv != "" || c.SecretFile != "" {
-			return nil, marked{fmt.Errorf("its secret needs a channel_id"), errConfig}
+		if c.SecretEnv != "" || c.SecretFile != "" || c.AssertionKeyEnv != "" || c.AssertionKeyFile != "" {
+			return credential{}, marked{fmt.Errorf("its secret or key needs a channel_id"), errConfig}
 		}
 		token, err := a.secret("token", c.TokenEnv, c.TokenFile)
-		return lineapi.StaticToken(token), err
+		if err != nil {
+			return credential{}, err
+		}
+		return a.credentials.static(token)
 	}
 	if c.TokenEnv != "" || c.TokenFile != "" {
-		return nil, marked{fmt.Errorf("it has a token and a channel_id: one of them is enough"), errConfig}
+		return credential{}, marked{fmt.Errorf("it has a token and a channel_id: one of them is enough"), errConfig}
+	}
+	if c.AssertionKeyEnv != "" || c.AssertionKeyFile != "" {
+		return c.byAssertion(a, origin)
 	}
 	secret, err := a.secret("secret", c.SecretEnv, c.SecretFile)
 	if err != nil {
-		return nil, err
+		return credential{}, err
 	}
-	return stateless(c.ChannelID, secret, origin)
+	return a.stateless(c.ChannelID, secret, origin)
+}
+
+// byAssertion issues the channel's tokens by an assertion signing key.
+func (c channelConfig) byAssertion(a *app, origin string) (credential, error) {
+	switch {
+	case c.SecretEnv != "" || c.SecretFile != "":
+		return credential{}, marked{fmt.Errorf("it has a secret and an assertion key: one of them is enough"), errConfig}
+	case c.AssertionKeyID == "":
+		return credential{}, marked{fmt.Errorf("its assertion key needs an assertion_key_id, which is LINE's kid for it"), errConfig}
+	}
+	data, err := a.secret("assertion_key", c.AssertionKeyEnv, c.AssertionKeyFile)
+	if err != nil {
+		return credential{}, err
+	}
+	key, err := lineapi.ParseAssertionKey([]byte(data))
+	if err != nil {
+		return credential{}, marked{fmt.Errorf("its assertion key: %w", err), errConfig}
+	}
+	return a.credentials.once(markOf("key", origin, c.ChannelID, c.AssertionKeyID, data), func() (lineapi.TokenSource, error) {
+		return lineapi.NewStatelessToken(lineapi.StatelessConfig{
+			ChannelID: c.ChannelID, Origin: origin, Key: &lineapi.AssertionKey{KeyID: c.AssertionKeyID, PrivateKey: key},
+		})
+	})
 }
 
 // secret reads a secret from the variable or the file that holds it.
@@ -133,13 +169,12 @@ func (a *app) secret(what, variable, path string) (string, error) {
 		}
 		return value, nil
 	case path != "":
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return "", fileError(path, err)
-		}
-		value := strings.TrimSpace(string(data))
-		if value == "" {
-			return "", marked{fmt.Errorf("%s_file: %s is empty", what, path), errConfig}
+		value, err := readSecret(path)
+		switch {
+		case isMisuse(err):
+			return "", fmt.Errorf("%s_file: %w", what, err)
+		case err != nil:
+			return "", marked{fmt.Errorf("%s_file: %w", what, err), errConfig}
 		}
 		return value, nil
 	}

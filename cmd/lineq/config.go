@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"reflect"
 	"strings"
 
@@ -38,6 +37,10 @@ type channelConfig struct {
 	ChannelID  string `yaml:"channel_id"`
 	SecretEnv  string `yaml:"secret_env"`
 	SecretFile string `yaml:"secret_file"`
+	// The private key of an assertion signing key, and LINE's kid for it, stand in for the secret.
+	AssertionKeyEnv  string `yaml:"assertion_key_env"`
+	AssertionKeyFile string `yaml:"assertion_key_file"`
+	AssertionKeyID   string `yaml:"assertion_key_id"`
 	// A token of callers of lineq serve, beside the channel access token or instead of it.
 	GatewayTokenEnv  string `yaml:"gateway_token_env"`
 	GatewayTokenFile string `yaml:"gateway_token_file"`
@@ -56,10 +59,14 @@ type apiKeyConfig struct {
 // readConfig reads a file whose top-level keys are the names of flags, channels and api_keys. Its errors give line and column, but
 // quote nothing: a token may have come into the wrong file.
 func readConfig(path string) (*configFile, error) {
-	data, err := os.ReadFile(path)
+	data, err := readConfigFile(path)
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, err
 	}
+	return parseConfig(path, data)
+}
+
+func parseConfig(path string, data []byte) (*configFile, error) {
 	parsed, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, yamlError(path, err)
@@ -133,7 +140,11 @@ func (a *app) resolveFlags(ctx *kong.Context) error {
 	}
 	ctx.AddResolver(kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		for _, name := range environmentNames(flag.Name) {
-			if v := a.getenv(name); v != "" {
+			v, err := a.variable(name)
+			if err != nil {
+				return nil, err
+			}
+			if v != "" {
 				return v, parses(flag, name, v)
 			}
 		}
@@ -159,10 +170,8 @@ func parses(flag *kong.Flag, source, value string) error {
 // loadConfig reads the file before any other flag has its value.
 func (a *app) loadConfig(ctx *kong.Context) error {
 	path := a.getenv("LINEQ_CONFIG")
-	known := map[string]bool{}
 	err := kong.Visit(ctx.Model, func(v kong.Visitable, next kong.Next) error {
 		if f, ok := v.(*kong.Flag); ok {
-			known[f.Name] = true
 			if given, _ := ctx.FlagValue(f).(string); f.Name == "config" && given != "" {
 				path = given
 			}
@@ -172,12 +181,21 @@ func (a *app) loadConfig(ctx *kong.Context) error {
 	if err != nil || path == "" {
 		return err
 	}
+	a.configPath = path
+	if n := ctx.Selected(); n != nil && n.Parent != nil && n.Parent.Name == "config" {
+		return nil // it looks at the file, whatever is wrong with it
+	}
 	if a.config, err = readConfig(path); err != nil {
 		return err
 	}
+	return a.knowsAll(flagsOf(ctx.Model))
+}
+
+// knowsAll refuses a setting that no command has.
+func (a *app) knowsAll(flags map[string][]commandFlag) error {
 	for name, s := range a.config.flags {
-		if !known[name] || name == "config" || name == "help" {
-			return configError("%s:%d:%d: there is no setting %q", path, s.line, s.column, name)
+		if len(flags[name]) == 0 {
+			return configError("%s:%d:%d: there is no setting %q", a.config.path, s.line, s.column, name)
 		}
 	}
 	return nil

@@ -67,7 +67,11 @@ func (c doctorCommand) Run(ctx context.Context, a *app) error {
 	if err := d.lookAtRedis(ctx, c.Redis); err != nil {
 		return err
 	}
-	if err := d.lookAtLINE(ctx, a, c.lineFlags, c.limitFlags); err != nil {
+	readable, err := d.lookAtConfig(a)
+	if err == nil && readable {
+		err = d.lookAtLINE(ctx, a, c.lineFlags, c.limitFlags)
+	}
+	if err != nil {
 		return err
 	}
 	if err := a.printFindings(d.all, c.JSON); err != nil {

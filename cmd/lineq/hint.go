@@ -125,6 +125,7 @@ func hintFor(err error) string {
 	var wrong *misuseError
 	var noToken *noTokenError
 	var unchecked *checkError
+	var broken *wrongConfigError
 	if hint := cmp.Or(campaignHint(err), scheduleHint(err)); hint != "" {
 		return hint
 	}
@@ -142,6 +143,12 @@ func hintFor(err error) string {
 	case errors.As(err, &undecided):
 		return "see lineq task show " + undecided.result.ID +
 			"; lineq channel list tells whether a worker runs, and whether the channel is held"
+	case errors.As(err, &broken):
+		return "each line above says where, and what to do"
+	case errors.Is(err, errSampleThere):
+		return "name another file, or - to print the sample"
+	case errors.Is(err, errSecretFile):
+		return "NAME holds the secret itself, NAME_FILE the name of a file with the secret alone: set one of them"
 	case errors.Is(err, errStrayArgument):
 		return "quote what has blanks, as in --text 'hello world'"
 	case errors.Is(err, errNoChannel):

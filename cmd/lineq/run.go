@@ -29,6 +29,7 @@ type commands struct {
 	Channel     channelCommand     `cmd:"" help:"Look up, check, hold and resume channels."`
 	Quota       quotaCommand       `cmd:"" help:"Show the monthly quota, and what is left of it."`
 	Log         logCommand         `cmd:"" help:"Show the delivery log."`
+	ConfigFile  configCommand      `cmd:"" name:"config" help:"Write and check the file of --config."`
 	Doctor      doctorCommand      `cmd:"" help:"Check Redis, workers, channels and LINE, and say what to do."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a worker or a server on this machine whether it is ready."`
 	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands in a shell."`
@@ -38,11 +39,13 @@ type commands struct {
 const description = `The outbound message queue for LINE Official Accounts.
 
 Every flag --foo-bar has the environment name LINEQ_FOO_BAR. A flag beats the environment, which beats the file of
---config. Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 misuse.
+--config. A variable of a secret may be a file's name instead: LINE_CHANNEL_ACCESS_TOKEN_FILE, REDIS_URL_FILE and so on.
+Results go to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 misuse.
 
     lineq demo                                  see it work, with nothing installed
     lineq dev                                   the same parts, to develop against
     lineq worker                                send for the channel of LINE_CHANNEL_ACCESS_TOKEN
+    lineq config init                           write a sample of the file of --config
     lineq serve                                 take what bots send with any SDK
     lineq send push --to U… --text hello --wait
     lineq campaign send --audience followers.csv --message offer.json --watch
@@ -54,6 +57,8 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	config         *configFile // nil without --config
+	configPath     string      // of --config, for the commands that don't read it as their own
+	credentials    *credentials
 	model          *kong.Application
 }
 
@@ -61,7 +66,7 @@ type app struct {
 func run(
 	ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer,
 ) error {
-	a := &app{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	a := &app{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr, credentials: newCredentials()}
 	helped := false
 	parser, err := kong.New(&commands{},
 		kong.Name("lineq"),

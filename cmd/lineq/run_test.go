@@ -73,8 +73,8 @@ func TestColour(t *testing.T) {
 func TestComplete(t *testing.T) {
 	for words, want := range map[string][]string{
 		"": {
-			"campaign", "channel", "chat", "completion", "demo", "dev", "doctor", "log", "quota", "richmenu", "schedule", "send",
-			"serve", "simulate", "task", "version", "worker",
+			"campaign", "channel", "chat", "completion", "config", "demo", "dev", "doctor", "healthcheck", "log", "quota", "richmenu", "schedule",
+			"send", "serve", "simulate", "task", "version", "worker",
 		},
 		"s":                        {"schedule", "send", "serve", "simulate"},
 		"send ":                    {"broadcast", "multicast", "narrowcast", "push", "reply"},

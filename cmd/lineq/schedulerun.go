@@ -102,12 +102,14 @@ const maxRest = 1 << 20
 
 // withoutSecrets leaves out the variables that hold channels' tokens and secrets, and Redis's password.
 func (a *app) withoutSecrets(environment []string) []string {
-	secret := map[string]bool{
-		"LINE_CHANNEL_ACCESS_TOKEN": true, "LINE_CHANNEL_SECRET": true, "REDIS_URL": true, "LINEQ_REDIS": true,
+	secret := map[string]bool{"LINEQ_WEBHOOK_SECRET": true}
+	for _, name := range secretVariables {
+		secret[name] = true
 	}
 	if a.config != nil {
 		for _, c := range a.config.channels {
 			secret[c.TokenEnv], secret[c.SecretEnv] = true, true
+			secret[c.AssertionKeyEnv], secret[c.GatewayTokenEnv] = true, true
 		}
 	}
 	var rest []string

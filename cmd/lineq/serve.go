@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -68,6 +69,8 @@ at /lineq/v1/openapi.yaml. For both one needs a key, of which the file of --conf
       - name: dashboard
         sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
         scopes: [read]                  # send: campaigns; operate: cancel, pause, hold
+
+` + reloadHelp + `
 
 /healthz and /readyz are open to everybody; /metrics needs a key that may read, and --metrics-addr shows it elsewhere.
 
@@ -148,6 +151,13 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return misuse(err)
 	}
+	defer a.reloads(ctx, "serve", log, func(next *app) error {
+		err := c.reload(ctx, next, g, management, limiter, &channels)
+		if err == nil && !reflect.DeepEqual(next.apiKeys(), a.apiKeys()) {
+			log.Warn("API keys have changed: the dashboard needs a restart to know them, the management API doesn't")
+		}
+		return err
+	})()
 	l, err := listen("--addr", c.Addr)
 	if err != nil {
 		return err
@@ -164,6 +174,39 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		zap.Strings("channels", slices.Sorted(maps.Keys(channels))), zap.String("redis", redisName(c.Redis)),
 		zap.String("line", line))
 	return g.Serve(ctx, l, c.Grace)
+}
+
+// reload takes over what the configuration says by now: all of it, or nothing. channels are those of before.
+func (c serveCommand) reload(
+	ctx context.Context, next *app, g *gateway.Gateway, management *manage.API, limiter *limit.Limiter,
+	channels *map[string]gateway.Channel,
+) error {
+	callers, err := c.callers(ctx, next)
+	if err != nil {
+		return err
+	}
+	clients, err := c.clients(next)
+	if err != nil {
+		return err
+	}
+	limits, err := c.limits(next, c.lineFlags, clients)
+	if err != nil {
+		return err
+	}
+	if err := limits.Check(); err != nil {
+		return err
+	}
+	if err := g.SetChannels(callers); err != nil {
+		return err
+	}
+	for name, client := range clients {
+		clients[name] = client.Paced(limiter.Before(name))
+	}
+	if err := management.SetAccess(next.apiKeys(), clients); err != nil {
+		return errors.Join(err, g.SetChannels(*channels))
+	}
+	*channels = callers
+	return limiter.SetLimits(limits)
 }
 
 // apiKeys are those of the file of --config.

@@ -49,6 +49,14 @@ channels of the file of --config:
       news:
         channel_id: "1234567890"
         secret_file: /run/secrets/news
+      bank:
+        channel_id: "1234567891"        # with a registered assertion signing key instead of the secret
+        assertion_key_file: /run/secrets/bank.jwk
+        assertion_key_id: 536e453c-aa93-4449-8e98-add2608783c6
+
+lineq config init writes a sample of the file, and lineq config check says what is wrong with one.
+
+` + reloadHelp + `
 
 ` + limitsHelp + `
 
@@ -115,6 +123,17 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 	}
 	log.Info("sending", zap.Strings("channels", slices.Sorted(maps.Keys(clients))),
 		zap.String("redis", redisName(c.Redis)), zap.String("line", line))
+	defer a.reloads(ctx, "worker", log, func(next *app) error {
+		clients, err := c.clients(next)
+		if err != nil {
+			return err
+		}
+		limits, err := c.limits(next, c.lineFlags, clients)
+		if err != nil {
+			return err
+		}
+		return w.SetChannels(clients, limits)
+	})()
 	if err := w.Run(ctx); err != nil {
 		return err // a worker that stops without Redis leaves some work behind on rdb: the process ends with it open
 	}

@@ -16,7 +16,7 @@ type channel struct {
 	token lineapi.TokenSource
 }
 
-// door knows callers by the hashes of their bearer tokens.
+// door knows callers by the hashes of their bearer tokens. It never changes once it is in use: another takes its place.
 type door struct {
 	hashes   [][sha256.Size]byte
 	channels []*channel // of each hash

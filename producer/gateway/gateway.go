@@ -33,6 +33,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -79,7 +80,7 @@ type Channel struct {
 type Gateway struct {
 	redis    redis.UniversalClient
 	q        *producer.Client
-	door     *door
+	door     atomic.Pointer[door]
 	limiter  *limit.Limiter
 	pass     *passage
 	prefix   string
@@ -99,32 +100,44 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, errors.New("gateway: Config.Producer is missing")
 	case cfg.Limiter == nil:
 		return nil, errors.New("gateway: Config.Limiter is missing")
-	case len(cfg.Channels) == 0:
-		return nil, errors.New("gateway: Config.Channels is empty")
 	}
 	prefix := strings.TrimRight(cfg.PathPrefix, "/")
 	if prefix != "" && (prefix[0] != '/' || strings.Contains(prefix, "//")) {
 		return nil, errors.New("gateway: Config.PathPrefix must start with one slash")
 	}
 	g := &Gateway{
-		redis: cfg.Redis, q: cfg.Producer, door: &door{}, limiter: cfg.Limiter, prefix: prefix, beside: cfg.Beside,
+		redis: cfg.Redis, q: cfg.Producer, limiter: cfg.Limiter, prefix: prefix, beside: cfg.Beside,
 		pressure: newPressure(),
 		log:      cmp.Or(cfg.Log, zap.NewNop()), closing: make(chan struct{}),
 	}
-	for _, name := range slices.Sorted(maps.Keys(cfg.Channels)) {
-		if err := tasks.CheckChannel(name); err != nil {
-			return nil, fmt.Errorf("gateway: Config.Channels: %w", err)
-		}
-		if err := g.door.add(name, cfg.Channels[name]); err != nil {
-			return nil, fmt.Errorf("gateway: channel %s: %w", name, err)
-		}
+	err := g.SetChannels(cfg.Channels)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if g.pass, err = newPassage(cfg.Origin, cfg.DataOrigin); err != nil {
 		return nil, err
 	}
 	g.metrics, err = newMetrics(cfg.Metrics)
 	return g, err
+}
+
+// SetChannels replaces Config.Channels. A request that is under way goes on as the channel that it came for. It is safe for
+// concurrent use; where it returns an error, nothing has changed.
+func (g *Gateway) SetChannels(channels map[string]Channel) error {
+	if len(channels) == 0 {
+		return errors.New("gateway: Channels is empty: nobody could call")
+	}
+	d := &door{}
+	for _, name := range slices.Sorted(maps.Keys(channels)) {
+		if err := tasks.CheckChannel(name); err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
+		if err := d.add(name, channels[name]); err != nil {
+			return fmt.Errorf("gateway: channel %s: %w", name, err)
+		}
+	}
+	g.door.Store(d)
+	return nil
 }
 
 // ServeHTTP answers one request.

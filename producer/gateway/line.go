@@ -42,7 +42,7 @@ func (c *call) decide(path string) (a answer, passed int) {
 		return refuseFor(http.StatusNotFound, textNotFound), 0
 	}
 	var why string
-	if c.channel, why = c.door.caller(c.r); c.channel == nil && !isOpen(c.target.Endpoint) {
+	if c.channel, why = c.door.Load().caller(c.r); c.channel == nil && !isOpen(c.target.Endpoint) {
 		return refuseCaller(why), 0
 	}
 	how := queued[c.target.Operation]

@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/lineq/lineq/lineapi/endpoint"
 )
 
 const (
@@ -25,6 +27,8 @@ const (
 // asked for each (long.go); where there is no limit, only while the breaker is open; all others lease slots (lease.go).
 type gate struct {
 	line     *line
+	endpoint endpoint.Endpoint
+	settled  time.Time // before this, no conflict is told
 	conflict func(kept time.Duration)
 	breaker  func(open bool)
 
@@ -144,7 +148,7 @@ func (g *gate) keep(interval time.Duration) (tell bool) {
 		interval = g.line.interval
 	}
 	g.shape = shapeOf(interval)
-	if interval == g.line.interval || g.disagree || g.conflict == nil {
+	if interval == g.line.interval || g.disagree || g.conflict == nil || time.Now().Before(g.settled) {
 		return false
 	}
 	g.disagree = true

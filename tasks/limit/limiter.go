@@ -17,7 +17,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,8 +57,11 @@ type Config struct {
 type Limiter struct {
 	cfg Config
 
-	mu    sync.RWMutex
-	gates map[gateKey]*gate
+	off     atomic.Bool
+	mu      sync.RWMutex
+	limits  Limits
+	changed time.Time // when SetLimits replaced them; zero: never
+	gates   map[gateKey]*gate
 }
 
 type gateKey struct{ channel, operation string }
@@ -69,8 +74,40 @@ func New(cfg Config) (*Limiter, error) {
 	if err := cfg.Limits.Check(); err != nil {
 		return nil, fmt.Errorf("limit: Config.Limits: %w", err)
 	}
-	return &Limiter{cfg: cfg, gates: map[gateKey]*gate{}}, nil
+	l := &Limiter{cfg: cfg, limits: cfg.Limits, gates: map[gateKey]*gate{}}
+	l.off.Store(cfg.Limits.Off)
+	return l, nil
 }
+
+// SetLimits replaces Config.Limits. Who waits at this moment goes by the old ones. One that got lower holds from the next
+// request on, for all processes; one that got higher when nobody has used the lower one for a minute, of which Conflict isn't
+// told meanwhile. Where it returns an error, nothing has changed.
+func (l *Limiter) SetLimits(limits Limits) error {
+	if err := limits.Check(); err != nil {
+		return fmt.Errorf("limit: SetLimits: %w", err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limits, l.changed = limits, time.Now()
+	l.off.Store(limits.Off)
+	maps.DeleteFunc(l.gates, func(key gateKey, g *gate) bool {
+		return limits.Interval(key.channel, g.endpoint) != g.line.interval
+	})
+	return nil
+}
+
+// Interval is the time between two requests as this process's limits have it; zero: there is no limit.
+func (l *Limiter) Interval(channel string, e endpoint.Endpoint) time.Duration {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.limits.Interval(channel, e)
+}
+
+// Off tells whether no limits are kept at all.
+func (l *Limiter) Off() bool { return l.off.Load() }
+
+// settling is how long after SetLimits nobody is told of a lower limit, which may be the one of before.
+const settling = 2 * time.Minute
 
 // gate finds or makes the gate of a channel's endpoint.
 func (l *Limiter) gate(channel string, e endpoint.Endpoint) *gate {
@@ -84,8 +121,12 @@ func (l *Limiter) gate(channel string, e endpoint.Endpoint) *gate {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g = l.gates[key]; g == nil {
-		interval := l.cfg.Limits.Interval(channel, e)
+		interval := l.limits.Interval(channel, e)
 		g = newGate(&line{rdb: l.cfg.Redis, channel: channel, operation: e.Operation, interval: interval})
+		g.endpoint = e
+		if !l.changed.IsZero() {
+			g.settled = l.changed.Add(settling)
+		}
 		if l.cfg.Conflict != nil {
 			g.conflict = func(kept time.Duration) { l.cfg.Conflict(channel, e, interval, kept) }
 		}

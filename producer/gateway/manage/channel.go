@@ -59,7 +59,7 @@ func (a *API) known(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	names = append(names, slices.Collect(maps.Keys(seen))...)
-	names = append(names, slices.Collect(maps.Keys(a.clients))...)
+	names = append(names, slices.Collect(maps.Keys(a.access.Load().clients))...)
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
@@ -174,7 +174,7 @@ func (a *API) quota(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	client := a.clients[name]
+	client := a.access.Load().clients[name]
 	if client == nil {
 		return problem{Status: http.StatusNotFound, Detail: "there is no token for this channel here"}
 	}

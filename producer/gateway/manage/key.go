@@ -59,14 +59,15 @@ func (a *API) keyOf(r *http.Request) (Key, bool) {
 	hash := sha256.Sum256([]byte(secret))
 	given := []byte(hex.EncodeToString(hash[:]))
 	found := -1
-	for i, k := range a.keys {
+	keys := a.access.Load().keys
+	for i, k := range keys {
 		same := subtle.ConstantTimeCompare([]byte(strings.ToLower(k.SHA256)), given)
 		found = subtle.ConstantTimeSelect(same, i, found)
 	}
 	if found < 0 || secret == "" {
 		return Key{}, false
 	}
-	return a.keys[found], true
+	return keys[found], true
 }
 
 // handler answers a request, or says why it can't.

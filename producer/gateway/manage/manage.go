@@ -10,8 +10,11 @@ import (
 	"cmp"
 	_ "embed"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -42,8 +45,7 @@ type API struct {
 	redis   redis.UniversalClient
 	q       *producer.Client
 	records *record.Store
-	clients map[string]*lineapi.Client
-	keys    []Key
+	access  atomic.Pointer[access]
 	log     *zap.Logger
 	mux     *http.ServeMux
 
@@ -62,12 +64,11 @@ func New(cfg Config) (*API, error) {
 	case cfg.Producer == nil:
 		return nil, errors.New("manage: Config.Producer is missing")
 	}
-	if err := checkKeys(cfg.Keys); err != nil {
-		return nil, err
-	}
 	a := &API{
-		redis: cfg.Redis, q: cfg.Producer, records: record.New(cfg.Redis, record.Retention{}), clients: cfg.Clients,
-		keys: cfg.Keys, log: cmp.Or(cfg.Log, zap.NewNop()), mux: http.NewServeMux(), stopping: make(chan struct{}),
+		redis: cfg.Redis, q: cfg.Producer, records: record.New(cfg.Redis, record.Retention{}), log: cmp.Or(cfg.Log, zap.NewNop()), mux: http.NewServeMux(), stopping: make(chan struct{}),
+	}
+	if err := a.SetAccess(cfg.Keys, cfg.Clients); err != nil {
+		return nil, err
 	}
 	a.routes()
 	if cfg.Metrics != nil {
@@ -78,6 +79,22 @@ func New(cfg Config) (*API, error) {
 		}))
 	}
 	return a, nil
+}
+
+// access is who may call, and the channels that LINE can be asked about. It never changes: another takes its place.
+type access struct {
+	keys    []Key
+	clients map[string]*lineapi.Client
+}
+
+// SetAccess replaces Config.Keys and Config.Clients. A request that is under way goes on as it was let in, a live log
+// included. It is safe for concurrent use; where it returns an error, nothing has changed.
+func (a *API) SetAccess(keys []Key, clients map[string]*lineapi.Client) error {
+	if err := checkKeys(keys); err != nil {
+		return err
+	}
+	a.access.Store(&access{slices.Clone(keys), maps.Clone(clients)})
+	return nil
 }
 
 func (a *API) routes() {
