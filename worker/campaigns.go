@@ -205,8 +205,12 @@ func isCampaignTask(k tasks.Kind) bool {
 
 // tellEnd writes a campaign's end into the delivery log, and lets its webhook be told. It may do so twice.
 func (w *Worker) tellEnd(ctx context.Context, r campaign.Ref) error {
-	sum, err := w.campaigns.Summary(ctx, r.ID)
+	version, err := w.campaigns.Version(ctx, r.ID)
 	if err != nil {
+		return err
+	}
+	sum, err := w.campaigns.Summary(ctx, r.ID)
+	if err != nil || !sum.State.Ended() { // after a dry run it has been sent in earnest
 		return err
 	}
 	line := record.Line{
@@ -232,5 +236,5 @@ func (w *Worker) tellEnd(ctx context.Context, r campaign.Ref) error {
 		zap.String("state", string(sum.State)), zap.Int64("recipients", sum.Recipients), zap.Int64("sent", sum.Sent),
 		zap.Int64("failed", sum.Failed), zap.Int64("unknown", sum.Unknown), zap.Int64("pending", sum.Pending))
 	w.known.forget(r.ID)
-	return w.campaigns.Told(ctx, r)
+	return w.campaigns.Told(ctx, r, version)
 }

@@ -45,7 +45,9 @@ func TestACampaignThatAnotherEndedIsForgotten(t *testing.T) {
 
 	_, err = w.campaigns.Cancel(t.Context(), "over", campaign.Operator, "")
 	require.NoError(t, err)
-	require.NoError(t, w.campaigns.Told(t.Context(), campaign.Ref{Channel: tasks.DefaultChannel, ID: "over"}))
+	version, err := w.campaigns.Version(t.Context(), "over")
+	require.NoError(t, err)
+	require.NoError(t, w.campaigns.Told(t.Context(), campaign.Ref{Channel: tasks.DefaultChannel, ID: "over"}, version))
 	require.NoError(t, w.lookAtCampaigns(t.Context()))
 	assert.NotContains(t, w.known.prepared, "over")
 	assert.NotContains(t, w.known.heard, "over")

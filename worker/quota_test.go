@@ -47,7 +47,6 @@ func TestQuotaSetAsideForANarrowcast(t *testing.T) {
 		assert.WithinDuration(t, time.Now().Add(3*time.Minute), h.Until, 30*time.Second, "minutes, not until somebody acts")
 		assert.Contains(t, h.Note, "set aside")
 		assert.Empty(t, s.errorLines())
-		s.waitFor(t, ticket, tasks.StateWaiting)
 		loading, err := s.q.Enqueue(t.Context(), tasks.ShowLoading{UserID: user(1), Seconds: 5})
 		require.NoError(t, err)
 		assert.Equal(t, tasks.OutcomeSent, s.wait(t, loading).Outcome, "what is free goes on")
@@ -100,9 +99,13 @@ func TestWhatIsFreeGoesOnWithoutQuota(t *testing.T) {
 		r := s.wait(t, ticket)
 		assert.Equal(t, tasks.OutcomeSent, r.Outcome, "%s: %+v", task.Kind(), r)
 	}
-	s.waitFor(t, paid, tasks.StateWaiting)
-	s.waitFor(t, urgent, tasks.StateWaiting)
 	s.holds(t, tasks.DefaultChannel, lineapi.Quota)
+	for i, ticket := range []producer.Ticket{paid, urgent} {
+		r, err := s.q.Result(t.Context(), ticket.ID)
+		require.NoError(t, err)
+		assert.Empty(t, r.Outcome)
+		assert.Zero(t, s.line.Ledger().Count(user(i+1)))
+	}
 }
 
 // A worker that goes on running finds by itself that there is quota again, as on the first of the month.

@@ -93,6 +93,30 @@ func TestMasked(t *testing.T) {
 	}
 }
 
+// TestTokens: what is good for one use at LINE is shown to nobody, whatever else is.
+func TestTokens(t *testing.T) {
+	s := newStage(t, showContent)
+	const token = "0123456789abcdef-token-that-nobody-may-see"
+	for id, task := range map[string]tasks.Task{
+		"reply": tasks.Reply{ReplyToken: token, Messages: []lineapi.Message{lineapi.Text("hi")}},
+		"read":  tasks.MarkAsRead{MarkAsReadToken: token},
+	} {
+		_, err := s.q.Enqueue(t.Context(), task, producer.ID(id))
+		require.NoError(t, err)
+	}
+	_, err := s.q.Enqueue(t.Context(), tasks.LinkToken{UserID: user}, producer.ID("link"))
+	require.NoError(t, err)
+	s.work(t)
+	link := s.decided(t, "link")
+	require.Contains(t, string(link.Data), "linkToken")
+	b := s.as(t, "all")
+	for _, id := range []string{"reply", "read", "link"} {
+		body := b.see("tasks/default/" + id)
+		assert.NotContains(t, body, token, id)
+		assert.NotContains(t, body, "linkToken", id)
+	}
+}
+
 func TestOverview(t *testing.T) {
 	s := newStage(t)
 	s.push(t, "one")

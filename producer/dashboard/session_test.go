@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -53,6 +54,10 @@ func TestLogin(t *testing.T) {
 			assert.NotContains(t, s.rdb.Get(t.Context(), key).Val(), token)
 			assert.InDelta(t, 12*time.Hour, s.rdb.TTL(t.Context(), key).Val(), float64(time.Minute))
 		}
+	}
+
+	for _, entry := range s.logged.All() {
+		assert.NotContains(t, fmt.Sprint(entry.Message, entry.ContextMap()), "not-a-key")
 	}
 
 	got = b.post("logout", nil)

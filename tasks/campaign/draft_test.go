@@ -128,7 +128,9 @@ func TestARepeatIsKnownAgain(t *testing.T) {
 
 	_, err := store.Cancel(t.Context(), "c", campaign.Operator, "")
 	require.NoError(t, err)
-	require.NoError(t, store.Told(t.Context(), unended[0]))
+	version, err := store.Version(t.Context(), "c")
+	require.NoError(t, err)
+	require.NoError(t, store.Told(t.Context(), unended[0], version))
 	require.ErrorAs(t, seal(), &exists)
 	unended, _ = known()
 	assert.Empty(t, unended, "one that has ended needs nobody")

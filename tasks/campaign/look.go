@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	_ "embed" // the script
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,26 +78,41 @@ func (s *Store) Look(ctx context.Context, id string, act bool) (Look, error) {
 	return Look{State(v[0]), Need(v[1]), number(v[2]), number(v[3])}, nil
 }
 
-// Told says that a campaign's end stands in the delivery log: from now on nobody has to look after it.
-func (s *Store) Told(ctx context.Context, r Ref) error {
-	k := keysOf(r.ID)
-	err := toldScript.Run(ctx, s.rdb, []string{k.state}).Err()
-	if err == nil {
-		err = s.Forget(ctx, r)
+// Told says that the end of a campaign of this version stands in the delivery log: from now on nobody has to look after it. It
+// says nothing of another campaign that has taken the ID meanwhile.
+func (s *Store) Told(ctx context.Context, r Ref, version string) error {
+	if err := toldScript.Run(ctx, s.rdb, []string{keysOf(r.ID).state}, version).Err(); err != nil {
+		return fmt.Errorf("campaign %s: %w", r.ID, err)
 	}
+	return s.Forget(ctx, r)
+}
+
+// toldScript leaves a campaign alone whose counts have expired.
+var toldScript = redis.NewScript(`
+if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('HSET', KEYS[1], 'told', '1') end
+return 0`)
+
+// Forget takes a campaign out of Unended that nobody has to look after any more.
+func (s *Store) Forget(ctx context.Context, r Ref) error {
+	err := s.forget(ctx, r)
 	if err != nil {
 		return fmt.Errorf("campaign %s: %w", r.ID, err)
 	}
 	return nil
 }
 
-// toldScript leaves a campaign alone whose counts have expired.
-var toldScript = redis.NewScript(`if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'told', '1') end
-return 0`)
-
-// Forget takes a campaign out of Unended.
-func (s *Store) Forget(ctx context.Context, r Ref) error {
-	return s.rdb.SRem(ctx, unended, r.Channel+"/"+r.ID).Err()
+func (s *Store) forget(ctx context.Context, r Ref) error {
+	member := r.Channel + "/" + r.ID
+	if err := s.rdb.SRem(ctx, unended, member).Err(); err != nil {
+		return err
+	}
+	// The list is another key than the campaign, perhaps on another node. A campaign that took the ID before the removal had
+	// its place in the list removed; one that takes it now puts itself there.
+	v, err := s.rdb.HMGet(ctx, keysOf(r.ID).state, "state", "told").Result()
+	if err == nil && (v[0] == nil || v[1] != nil) {
+		return nil
+	}
+	return errors.Join(err, s.rdb.SAdd(ctx, unended, member).Err())
 }
 
 // Rest says that all lanes wait on purpose for so long.
