@@ -144,13 +144,19 @@ func New(cfg Config) (*Worker, error) {
 		cfg.Log = zap.NewNop()
 	}
 	bundled := inBundles(cfg.Redis)
-	m, err := newMetrics(cfg.Metrics, cfg.Limits.Interval)
+	w := &Worker{}
+	limiter, err := limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit, Breaker: w.breaker})
+	if err != nil {
+		return nil, fmt.Errorf("worker: Config.Limits: %w", err)
+	}
+	m, err := newMetrics(cfg.Metrics, limiter.Interval)
 	if err != nil {
 		return nil, fmt.Errorf("worker: Config.Metrics: %w", err)
 	}
 	cfg.Redis.AddHook(handshake{})
 	topology.FollowMasters(cfg.Redis)
-	w := &Worker{
+	*w = Worker{
+		limiter:   limiter,
 		cfg:       cfg,
 		id:        newWorkerID(),
 		log:       cfg.Log,
@@ -173,10 +179,6 @@ func New(cfg Config) (*Worker, error) {
 	}
 	w.bells = newBells(w.serves)
 	w.claims = newClaims(w.takenAway)
-	w.limiter, err = limit.New(limit.Config{Redis: cfg.Redis, Limits: cfg.Limits, Conflict: w.lowerLimit, Breaker: w.breaker})
-	if err != nil {
-		return nil, fmt.Errorf("worker: Config.Limits: %w", err)
-	}
 	w.fresh.add(false, w.serve(cfg.Channels)...)
 	w.waits, w.stopWaits = context.WithCancel(context.Background())
 	w.sends, w.stopSends = context.WithCancel(context.Background())

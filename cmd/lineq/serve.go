@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"reflect"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -151,12 +150,9 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return misuse(err)
 	}
+	served := slices.Sorted(maps.Keys(channels))
 	defer a.reloads(ctx, "serve", log, func(next *app) error {
-		err := c.reload(ctx, next, g, management, limiter, &channels)
-		if err == nil && !reflect.DeepEqual(next.apiKeys(), a.apiKeys()) {
-			log.Warn("API keys have changed: the dashboard needs a restart to know them, the management API doesn't")
-		}
-		return err
+		return c.reload(ctx, next, g, management, pages, limiter, &channels)
 	})()
 	l, err := listen("--addr", c.Addr)
 	if err != nil {
@@ -171,14 +167,14 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		line = lineapi.DefaultOrigin
 	}
 	log.Info("serving LINE's API", zap.String("url", scheme+l.Addr().String()+c.PathPrefix),
-		zap.Strings("channels", slices.Sorted(maps.Keys(channels))), zap.String("redis", redisName(c.Redis)),
+		zap.Strings("channels", served), zap.String("redis", redisName(c.Redis)),
 		zap.String("line", line))
 	return g.Serve(ctx, l, c.Grace)
 }
 
 // reload takes over what the configuration says by now: all of it, or nothing. channels are those of before.
 func (c serveCommand) reload(
-	ctx context.Context, next *app, g *gateway.Gateway, management *manage.API, limiter *limit.Limiter,
+	ctx context.Context, next *app, g *gateway.Gateway, management *manage.API, pages *dashboard.Dashboard, limiter *limit.Limiter,
 	channels *map[string]gateway.Channel,
 ) error {
 	callers, err := c.callers(ctx, next)
@@ -205,6 +201,7 @@ func (c serveCommand) reload(
 	if err := management.SetAccess(next.apiKeys(), clients); err != nil {
 		return errors.Join(err, g.SetChannels(*channels))
 	}
+	pages.SetAccess(next.apiKeys(), clients)
 	*channels = callers
 	return limiter.SetLimits(limits)
 }

@@ -12,9 +12,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -51,7 +54,7 @@ type Worker struct{ ID, Host, PID, Version string }
 type Dashboard struct {
 	cfg       Config
 	records   *record.Store
-	people    people
+	access    atomic.Pointer[access]
 	guesses   guesses
 	layout    *layout
 	hub       *hub
@@ -81,10 +84,11 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	cfg.Log = cmp.Or(cfg.Log, zap.NewNop())
 	d := &Dashboard{
-		cfg: cfg, records: record.New(cfg.Redis, record.Retention{}), people: newPeople(cfg.Redis, cfg.Keys),
-		campaigns: campaign.New(cfg.Redis, campaign.Retention{}), quotas: newQuotas(cfg.Clients),
+		cfg: cfg, records: record.New(cfg.Redis, record.Retention{}),
+		campaigns: campaign.New(cfg.Redis, campaign.Retention{}), quotas: newQuotas(),
 		says: map[string]string{}, mux: http.NewServeMux(), stopping: make(chan struct{}),
 	}
+	d.SetAccess(cfg.Keys, cfg.Clients)
 	var err error
 	if d.layout, err = newLayout(cfg.ShowContent); err != nil {
 		return nil, err
@@ -96,6 +100,19 @@ func New(cfg Config) (*Dashboard, error) {
 	d.routes()
 	d.handler = protect(d.mux)
 	return d, nil
+}
+
+// access is who may look, and for which channels LINE can be asked. It never changes: another one takes its place.
+type access struct {
+	people
+	clients map[string]*lineapi.Client
+}
+
+// SetAccess replaces Config.Keys and Config.Clients. Whoever has logged in with a key that is gone is out with the next
+// request, and pages that are open end within ten seconds. It is safe for concurrent use.
+func (d *Dashboard) SetAccess(keys []manage.Key, clients map[string]*lineapi.Client) {
+	d.access.Store(&access{newPeople(d.cfg.Redis, slices.Clone(keys)), maps.Clone(clients)})
+	d.quotas.set(clients)
 }
 
 // ServeHTTP answers one request.

@@ -240,7 +240,7 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, v *visit, p *page) {
 			_ = say("over", nil)
 			return
 		case <-check.C:
-			_, lost := within(r.Context(), func(ctx context.Context) (any, error) { return h.d.people.by(ctx, v.session) })
+			_, lost := within(r.Context(), func(ctx context.Context) (any, error) { return h.d.access.Load().by(ctx, v.session) })
 			if errors.Is(lost, errNoSession) {
 				_ = say("over", nil)
 				return

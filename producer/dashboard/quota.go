@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -42,23 +43,35 @@ func (q quota) Low() bool { return !q.At.IsZero() && !q.Unlimited && q.Part() < 
 
 // quotas asks LINE in the background, so that no page waits for it.
 type quotas struct {
-	clients map[string]*lineapi.Client
-	turns   chan struct{}
+	turns chan struct{}
 
-	mu    sync.Mutex
-	known map[string]quota
-	next  map[string]time.Time
-	under sync.WaitGroup
-	ctx   context.Context // ends with the dashboard
-	end   context.CancelFunc
+	mu      sync.Mutex
+	clients map[string]*lineapi.Client
+	known   map[string]quota
+	next    map[string]time.Time
+	under   sync.WaitGroup
+	ctx     context.Context // ends with the dashboard
+	end     context.CancelFunc
 }
 
-func newQuotas(clients map[string]*lineapi.Client) *quotas {
+func newQuotas() *quotas {
 	q := &quotas{
-		clients: clients, turns: make(chan struct{}, quotasAtOnce), known: map[string]quota{}, next: map[string]time.Time{},
+		turns: make(chan struct{}, quotasAtOnce), known: map[string]quota{}, next: map[string]time.Time{},
 	}
 	q.ctx, q.end = context.WithCancel(context.Background())
 	return q
+}
+
+// set replaces the clients. Where a channel has another one than before, it is asked when somebody looks.
+func (q *quotas) set(clients map[string]*lineapi.Client) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for name, client := range clients {
+		if q.clients[name] != client {
+			delete(q.next, name)
+		}
+	}
+	q.clients = maps.Clone(clients)
 }
 
 // stop gives up asking.
@@ -71,12 +84,12 @@ func (q *quotas) stop() {
 
 // of is what is known of a channel's quota. It is asked for behind this where that is old.
 func (q *quotas) of(name string) quota {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	client := q.clients[name]
 	if client == nil {
 		return quota{}
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	now := time.Now()
 	if q.next[name].Before(now) && q.ctx.Err() == nil {
 		q.next[name] = now.Add(quotaEvery)

@@ -119,7 +119,7 @@ func (d *Dashboard) may(s manage.Scope, h func(http.ResponseWriter, *http.Reques
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{Request: r, Root: rootOf(r), session: tokenOf(r)}
 		var err error
-		v.Key, err = within(r.Context(), func(ctx context.Context) (manage.Key, error) { return d.people.by(ctx, v.session) })
+		v.Key, err = within(r.Context(), func(ctx context.Context) (manage.Key, error) { return d.access.Load().by(ctx, v.session) })
 		switch {
 		case errors.Is(err, errNoSession) && wantsEvents(r):
 			over(w)
@@ -165,7 +165,7 @@ func (d *Dashboard) showLogin(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Dashboard) renderLogin(w http.ResponseWriter, r *http.Request, status int, l loginView) {
-	l.Keys = len(d.cfg.Keys) > 0
+	l.Keys = len(d.access.Load().keys) > 0
 	d.render(w, status, "login", &frame{Root: rootOf(r), Data: l})
 }
 
@@ -183,9 +183,10 @@ func (d *Dashboard) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	typed := r.PostFormValue("key")
+	known := d.access.Load()
 	i := -1
 	if typed != "" && len(typed) <= maxTyped {
-		i = d.people.byKey(typed)
+		i = known.byKey(typed)
 	}
 	if i < 0 {
 		d.guesses.wrong(from, time.Now())
@@ -194,12 +195,12 @@ func (d *Dashboard) login(w http.ResponseWriter, r *http.Request) {
 		d.renderLogin(w, r, http.StatusUnauthorized, l)
 		return
 	}
-	if !slices.Contains(d.cfg.Keys[i].Scopes, manage.Read) {
+	if !slices.Contains(known.keys[i].Scopes, manage.Read) {
 		l.Wrong = "This key may not read. The dashboard needs one with the scope read."
 		d.renderLogin(w, r, http.StatusForbidden, l)
 		return
 	}
-	token, err := within(r.Context(), func(ctx context.Context) (string, error) { return d.people.open(ctx, i) })
+	token, err := within(r.Context(), func(ctx context.Context) (string, error) { return known.open(ctx, i) })
 	if err != nil {
 		d.fail(w, &visit{Request: r, Root: rootOf(r)}, err)
 		return
@@ -219,7 +220,7 @@ func (d *Dashboard) setCookie(w http.ResponseWriter, r *http.Request, value stri
 func (d *Dashboard) logout(w http.ResponseWriter, r *http.Request) {
 	token := tokenOf(r)
 	if token != "" {
-		_, err := within(r.Context(), func(ctx context.Context) (any, error) { return nil, d.people.close(ctx, token) })
+		_, err := within(r.Context(), func(ctx context.Context) (any, error) { return nil, d.access.Load().close(ctx, token) })
 		if err != nil {
 			d.fail(w, &visit{Request: r, Root: rootOf(r)}, err)
 			return

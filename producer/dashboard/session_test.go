@@ -118,6 +118,36 @@ func TestKeyIsGone(t *testing.T) {
 	}
 }
 
+func TestSetAccess(t *testing.T) {
+	s := newStage(t)
+	d, err := dashboard.New(s.cfg)
+	require.NoError(t, err)
+	defer d.Stop()
+	ask := func(method, path string, form url.Values, cookies ...*http.Cookie) *http.Response {
+		r := httptest.NewRequest(method, path, strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, c := range cookies {
+			r.AddCookie(c)
+		}
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, r)
+		return w.Result()
+	}
+	in := func(key string) *http.Response { return ask(http.MethodPost, "/lineq/login", url.Values{"key": {key}}) }
+	old := in("reader-key")
+	require.Equal(t, http.StatusSeeOther, old.StatusCode)
+	require.Equal(t, http.StatusOK, ask(http.MethodGet, "/lineq/", nil, old.Cookies()...).StatusCode)
+
+	d.SetAccess([]manage.Key{keyFor("next", manage.Read)}, nil)
+	out := ask(http.MethodGet, "/lineq/", nil, old.Cookies()...)
+	assert.Equal(t, http.StatusSeeOther, out.StatusCode, "whose key is gone is out")
+	assert.Contains(t, out.Header.Get("Location"), "login")
+	assert.Equal(t, http.StatusUnauthorized, in("reader-key").StatusCode)
+	next := in("next-key")
+	require.Equal(t, http.StatusSeeOther, next.StatusCode)
+	assert.Equal(t, http.StatusOK, ask(http.MethodGet, "/lineq/", nil, next.Cookies()...).StatusCode)
+}
+
 func TestGuesses(t *testing.T) {
 	s := newStage(t)
 	b := s.visitor(t)

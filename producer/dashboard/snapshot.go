@@ -172,7 +172,7 @@ func (d *Dashboard) look(ctx context.Context) (*snapshot, error) {
 		byChannel[name] = append(byChannel[name], state)
 	}
 	names = slices.AppendSeq(names, maps.Keys(seen))
-	names = slices.AppendSeq(names, maps.Keys(d.cfg.Clients))
+	names = slices.AppendSeq(names, maps.Keys(d.access.Load().clients))
 	names = slices.AppendSeq(names, maps.Keys(byChannel))
 	slices.Sort(names)
 	names = slices.Compact(names)
