@@ -59,10 +59,14 @@ type Dashboard struct {
 	now       shared[*snapshot]
 	schedules shared[[]schedule.Summary]
 	campaigns *campaign.Store
-	nav       []entry
-	says      map[string]string
-	mux       *http.ServeMux
-	handler   http.Handler // mux behind what holds for every request
+	// allCampaigns are those that are kept, the newest first.
+	allCampaigns shared[[]campaign.Summary]
+	examples     examples
+	retries      retries
+	nav          []entry
+	says         map[string]string
+	mux          *http.ServeMux
+	handler      http.Handler // mux behind what holds for every request
 
 	stopping chan struct{} // closed by Stop
 	stop     sync.Once
@@ -86,6 +90,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if d.layout, err = newLayout(cfg.ShowContent); err != nil {
 		return nil, err
 	}
+	d.allCampaigns.load, d.examples.all, d.retries.running = cfg.Producer.Campaigns, map[string]exampleSet{}, map[string]bool{}
 	d.hub, d.now.load, d.schedules.load = newHub(d), d.look, cfg.Producer.Schedules
 	d.routes()
 	d.handler = protect(d.mux)
@@ -99,6 +104,7 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handle
 func (d *Dashboard) Stop() {
 	d.stop.Do(func() { close(d.stopping) })
 	d.hub.wait()
+	d.retries.all.Wait()
 	d.quotas.stop()
 }
 
@@ -119,6 +125,7 @@ type section struct {
 var sections = []func(*Dashboard) section{
 	(*Dashboard).overviewSection,
 	(*Dashboard).channelSection,
+	(*Dashboard).campaignSection,
 	(*Dashboard).logSection,
 	(*Dashboard).taskSection,
 	(*Dashboard).scheduleSection,
