@@ -36,7 +36,7 @@ func TestDecide(t *testing.T) {
 		},
 		"401": {
 			failed(lineapi.Error{Status: 401, Reason: lineapi.Auth, Message: "no"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Auth, Error: "no"}, 500 * time.Millisecond},
+			verdict{record.Answer{Status: 401, Evidence: record.Refused, Reason: lineapi.Auth, Error: "no"}, 500 * time.Millisecond},
 		},
 		"its turn comes later": {
 			failed(lineapi.Error{Reason: lineapi.RateLimited, Unsent: true, Message: "later", RetryAfter: time.Minute}),
@@ -47,20 +47,20 @@ func TestDecide(t *testing.T) {
 		},
 		"429": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.RateLimited, Message: "slow"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, 500 * time.Millisecond},
+			verdict{record.Answer{Status: 429, Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, 500 * time.Millisecond},
 		},
 		"429 with Retry-After": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.RateLimited, Message: "slow", RetryAfter: time.Hour}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, time.Hour},
+			verdict{record.Answer{Status: 429, Evidence: record.Refused, Reason: lineapi.RateLimited, Error: "slow"}, time.Hour},
 		},
 		"429 of the quota": {
 			failed(lineapi.Error{Status: 429, Reason: lineapi.Quota, Message: "month"}),
-			verdict{record.Answer{Evidence: record.Refused, Reason: lineapi.Quota, Error: "month"}, 500 * time.Millisecond},
+			verdict{record.Answer{Status: 429, Evidence: record.Refused, Reason: lineapi.Quota, Error: "month"}, 500 * time.Millisecond},
 		},
 		"500": {
 			failed(lineapi.Error{Status: 500, Reason: lineapi.Server, Message: "oops", RequestID: "r1"}),
 			verdict{record.Answer{
-				Evidence: record.Lost, Reason: lineapi.Server, Error: "oops", RequestID: "r1",
+				Status: 500, Evidence: record.Lost, Reason: lineapi.Server, Error: "oops", RequestID: "r1",
 			}, 500 * time.Millisecond},
 		},
 		"no connection": {
@@ -74,7 +74,7 @@ func TestDecide(t *testing.T) {
 		"409 without the accepted id": {
 			failed(lineapi.Error{Status: 409, Reason: lineapi.Unknown, Message: "conflict"}),
 			verdict{record.Answer{
-				Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "conflict",
+				Status: 409, Evidence: record.Lost, Final: true, AfterOpen: tasks.OutcomeUnknown, Reason: lineapi.Unknown, Error: "conflict",
 			}, 500 * time.Millisecond},
 		},
 		"an error of nobody's": {

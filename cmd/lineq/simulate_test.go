@@ -104,6 +104,7 @@ func TestDev(t *testing.T) {
 	t.Run("with Redis within", func(t *testing.T) {
 		dev := cli{t, nil}.start("dev", "--addr", "127.0.0.1:0")
 		redisURL := dev.await("nothing survives its end")
+		assert.Contains(t, dev.await("dashboard"), localKey)
 		gateway := urlIn.FindString(dev.await("gateway"))
 		url := urlIn.FindString(dev.await("simulated LINE"))
 		export := redisIn.FindString(dev.await("export REDIS_URL="))
@@ -122,6 +123,7 @@ func TestDev(t *testing.T) {
 		task := document[tasks.Result](t, asked(t, gateway+"/lineq/v1/tasks/"+of.Task.ID+"?wait=20s", localKey, ""))
 		assert.Equal(t, tasks.OutcomeSent, task.Outcome)
 		assert.Contains(t, cli{t, map[string]string{"REDIS_URL": export}}.ok("log", "--json"), task.ID)
+		assertDashboard(t, gateway, localKey)
 		assert.NoError(t, dev.stop())
 	})
 	t.Run("with another Redis", func(t *testing.T) {

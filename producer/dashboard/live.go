@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 const (
@@ -41,6 +39,7 @@ type hub struct {
 	viewers int
 	ticks   sync.WaitGroup
 	ticking bool
+	stopped bool
 }
 
 // group is a page as some viewers see it.
@@ -62,7 +61,12 @@ type viewer struct {
 func newHub(d *Dashboard) *hub { return &hub{d: d, groups: map[string]*group{}} }
 
 // wait returns when nothing is rendered any more, after Dashboard.stopping was closed.
-func (h *hub) wait() { h.ticks.Wait() }
+func (h *hub) wait() {
+	h.mu.Lock()
+	h.stopped = true
+	h.mu.Unlock()
+	h.ticks.Wait()
+}
 
 // keyOf is the same for visits that see the same.
 func keyOf(v *visit) string {
@@ -76,12 +80,7 @@ func keyOf(v *visit) string {
 func (h *hub) join(v *visit, p *page) (*group, *viewer, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	select {
-	case <-h.d.stopping:
-		return nil, nil, false
-	default:
-	}
-	if h.viewers >= maxViewers {
+	if h.stopped || h.viewers >= maxViewers {
 		return nil, nil, false
 	}
 	key := keyOf(v)
@@ -265,5 +264,4 @@ func (h *hub) serve(w http.ResponseWriter, r *http.Request, v *visit, p *page) {
 			err = say("parts", changed)
 		}
 	}
-	h.d.cfg.Log.Debug("a viewer of the dashboard has gone", zap.String("path", r.URL.Path))
 }

@@ -190,6 +190,9 @@ func (d *Dashboard) look(ctx context.Context) (*snapshot, error) {
 	}
 	s.At = time.Now()
 	for _, name := range names {
+		for i := range byChannel[name] { // also before a worker has paused it
+			byChannel[name][i].Held = byChannel[name][i].Held || len(holds[name]) > 0
+		}
 		s.Channels = append(s.Channels, channelState{
 			Name: name, Seen: seen[name], Holds: holds[name], Queues: byChannel[name], Uses: usesOf[name],
 			Quota: d.quotas.of(name),
