@@ -159,6 +159,15 @@ func (c *Client) CampaignSummary(ctx context.Context, id string) (campaign.Summa
 	return summarize(ctx, func() (campaign.Summary, error) { return c.campaigns.Summary(ctx, id) })
 }
 
+// CampaignPace says how many of a campaign's recipients were decided when, or fails with campaign.ErrNotFound.
+func (c *Client) CampaignPace(ctx context.Context, id string) (campaign.Pace, error) {
+	var p campaign.Pace
+	if err := within(ctx, func() (err error) { p, err = c.campaigns.Pace(ctx, id); return err }); err != nil {
+		return campaign.Pace{}, err
+	}
+	return p, nil
+}
+
 // Campaigns lists all campaigns that are kept, of all channels, the newest first.
 func (c *Client) Campaigns(ctx context.Context) (all []campaign.Summary, err error) {
 	var read []campaign.Summary

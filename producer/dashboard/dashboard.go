@@ -64,6 +64,10 @@ type Dashboard struct {
 	campaigns *campaign.Store
 	// asynq's dashboard, by what the visitor may
 	asynqToRead, asynqToOperate http.Handler
+	// allCampaigns are those that are kept, the newest first.
+	allCampaigns shared[[]campaign.Summary]
+	examples     examples
+	retries      retries
 
 	nav     []entry
 	says    map[string]string
@@ -96,6 +100,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if err = d.newAsynq(); err != nil {
 		return nil, err
 	}
+	d.allCampaigns.load, d.examples.all, d.retries.running = cfg.Producer.Campaigns, map[string]exampleSet{}, map[string]bool{}
 	d.hub, d.now.load, d.schedules.load = newHub(d), d.look, cfg.Producer.Schedules
 	d.routes()
 	d.handler = protect(d.mux)
@@ -122,6 +127,7 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.handle
 func (d *Dashboard) Stop() {
 	d.stop.Do(func() { close(d.stopping) })
 	d.hub.wait()
+	d.retries.all.Wait()
 	d.quotas.stop()
 }
 
@@ -142,6 +148,7 @@ type section struct {
 var sections = []func(*Dashboard) section{
 	(*Dashboard).overviewSection,
 	(*Dashboard).channelSection,
+	(*Dashboard).campaignSection,
 	(*Dashboard).logSection,
 	(*Dashboard).taskSection,
 	(*Dashboard).scheduleSection,

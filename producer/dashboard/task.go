@@ -204,6 +204,11 @@ func (t *taskView) describe(task tasks.Task, show bool) {
 	case tasks.BulkUnlinkRichMenu:
 		t.Several = len(task.UserIDs)
 	}
+	t.Messages = messageViews(messages, show)
+}
+
+// messageViews are messages as they are shown.
+func messageViews(messages []lineapi.Message, show bool) (views []messageView) {
 	for _, m := range messages {
 		raw, err := m.MarshalJSON()
 		if err != nil {
@@ -217,8 +222,9 @@ func (t *taskView) describe(task tasks.Task, show bool) {
 		if show {
 			one.JSON = pretty(raw)
 		}
-		t.Messages = append(t.Messages, one)
+		views = append(views, one)
 	}
+	return views
 }
 
 func pretty(raw []byte) string {

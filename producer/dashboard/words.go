@@ -20,6 +20,8 @@ var words = template.FuncMap{
 	"after":      func(i int) int { return i + 1 },
 	"isTask":     func(k tasks.Kind) bool { _, err := tasks.PolicyOf(k); return err == nil },
 	"isCampaign": func(k tasks.Kind) bool { return k == campaign.KindCampaign },
+	"seconds":    func(s float64) string { return lasting(time.Duration(s * float64(time.Second))) },
+	"sumOf":      func(x, y float64) float64 { return x + y },
 	"progress":   progress, "since": func(now, at time.Time) time.Duration { return max(0, now.Sub(at)) },
 	"rows": func(f *frame, rows any) table { return table{f.Root, f.Now, rows} },
 }

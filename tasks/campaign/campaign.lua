@@ -8,6 +8,9 @@
 --   size block    recipients of a chunk, and of a unit of pushes
 --   nc place      the next unit that nobody has claimed yet: its chunk, and the place in that of its first recipient
 --   sent failed unknown requests replayed waited   and x:<code> for what failed or is unknown by reason
+--   pace          how many were decided when: "<ms> <first> <last> <n>", the width of a bucket, the numbers of the first and
+--                 of the last one, which are since 1970, and how many were decided in the last
+--   paced         the same of the buckets before it: "<n> <n> …"
 --   epoch         only lanes of this one may work
 --   lane:<n>      who is lane n: "<epoch> <run> <worker>"
 --   seen rest     when a lane last was here, and until when all of them wait on purpose
@@ -78,7 +81,39 @@ local changes = {}
 local function count(name, n)
   if n ~= 0 then changes[name] = (changes[name] or 0) + n end
 end
+
+-- keepPace adds n to the bucket of now. Once a bucket, what has passed is written; when there are too many, two become one.
+local BUCKETS = 240
+local function keepPace(n)
+  local width, first, last, sum = string.match(redis.call('HGET', KEYS[1], 'pace') or '', '^(%d+) (%d+) (%d+) (%d+)$')
+  width, sum = tonumber(width or 1000), tonumber(sum or 0)
+  local bucket = math.floor(now / width)
+  first, last = tonumber(first or bucket), tonumber(last or bucket)
+  bucket = math.max(bucket, last) -- the clock may be another one's after a failover
+  if bucket > last then
+    local past = {}
+    for c in string.gmatch(redis.call('HGET', KEYS[1], 'paced') or '', '%d+') do past[#past + 1] = tonumber(c) end
+    past[#past + 1] = sum
+    while bucket - first >= BUCKETS do
+      local half, halves = math.floor(first / 2), {}
+      for i, c in ipairs(past) do
+        local k = math.floor((first + i - 1) / 2) - half + 1
+        halves[k] = (halves[k] or 0) + c
+      end
+      past, width, first, bucket = halves, width * 2, half, math.floor(bucket / 2)
+    end
+    sum = 0
+    if #past > bucket - first then sum = table.remove(past) end
+    while #past < bucket - first do past[#past + 1] = 0 end
+    redis.call('HSET', KEYS[1], 'paced', table.concat(past, ' '))
+  end
+  redis.call('HSET', KEYS[1], 'pace', table.concat({whole(width), whole(first), whole(bucket), whole(sum + n)}, ' '))
+end
+
+-- keepCounts also tells the pace, of those who are decided now and weren't: whoever was unknown and is sent was told then.
 local function keepCounts()
+  local decided = (changes.sent or 0) + (changes.failed or 0) + (changes.unknown or 0)
+  if decided > 0 then keepPace(decided) end
   for name, n in pairs(changes) do
     if n ~= 0 then redis.call('HINCRBY', KEYS[1], name, whole(n)) end
   end

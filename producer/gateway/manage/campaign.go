@@ -214,6 +214,30 @@ func (a *API) campaign(w http.ResponseWriter, r *http.Request) error {
 	return summarized(w, sum, err)
 }
 
+// campaignRate answers GET /campaigns/{id}/rate: how many recipients were decided when.
+func (a *API) campaignRate(w http.ResponseWriter, r *http.Request) error {
+	id, err := campaignID(r)
+	if err != nil {
+		return err
+	}
+	p, err := a.q.CampaignPace(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	rate := struct {
+		ID      string     `json:"id"`
+		Start   *time.Time `json:"start"`
+		Seconds float64    `json:"bucket_seconds"`
+		Decided []int64    `json:"decided"`
+		Recent  float64    `json:"recent_per_second"`
+	}{ID: id, Seconds: p.Bucket.Seconds(), Decided: append([]int64{}, p.Decided...), Recent: p.Recent()}
+	if !p.Start.IsZero() {
+		rate.Start = &p.Start
+	}
+	writeJSON(w, http.StatusOK, rate)
+	return nil
+}
+
 func (a *API) pauseCampaign(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Note string `json:"note"`

@@ -181,6 +181,7 @@ func TestEverySuccess(t *testing.T) {
 	assert.Contains(t, ok("reader", "GET", "/campaigns/sale", "").body, `"failures_by":{`)
 	ok("reader", "GET", "/campaigns", "")
 	assert.Contains(t, ok("reader", "GET", "/campaigns/sale/failures", "").body, other)
+	assert.Contains(t, ok("reader", "GET", "/campaigns/sale/rate", "").body, `"decided":[2]`)
 	assert.Contains(t, ok("reader", "GET", "/campaigns/sale/export", "").body, user)
 	assert.Contains(t, ok("reader", "GET", "/campaigns/sale/export", "", "Accept", "application/x-ndjson").body, user)
 	assert.Contains(t, ok("reader", "GET", "/campaigns/later/export", "", "Accept", "application/x-ndjson").body, `"cancelled"`)

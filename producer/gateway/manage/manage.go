@@ -107,6 +107,7 @@ func (a *API) routes() {
 		"POST /campaigns":              a.may(Send, a.createCampaign),
 		"GET /campaigns":               a.may(Read, a.campaigns),
 		"GET /campaigns/{id}":          a.may(Read, a.campaign),
+		"GET /campaigns/{id}/rate":     a.may(Read, a.campaignRate),
 		"POST /campaigns/{id}/pause":   a.may(Operate, a.once(a.pauseCampaign)),
 		"POST /campaigns/{id}/resume":  a.may(Operate, a.once(a.resumeCampaign)),
 		"POST /campaigns/{id}/cancel":  a.may(Operate, a.once(a.cancelCampaign)),

@@ -196,6 +196,9 @@ func TestCampaigns(t *testing.T) {
 		return sum.State == campaign.StateFinishedWithFailures
 	}, 20*time.Second, 20*time.Millisecond)
 	assert.Contains(t, s.ask(t, "reader", "GET", "/campaigns/sale", "").body, `"failed":1`)
+	rate := s.ask(t, "reader", "GET", "/campaigns/sale/rate", "").body
+	assert.Regexp(t, `^{"id":"sale","start":"20[^"]+Z","bucket_seconds":1,"decided":\[[0-9,]+\],"recent_per_second":[0-9.]+}`, rate)
+	assert.Equal(t, 404, s.ask(t, "reader", "GET", "/campaigns/nothing/rate", "").status)
 	assert.Contains(t, s.ask(t, "reader", "GET", "/campaigns", "").body, `"id":"sale"`)
 	assert.Contains(t, s.ask(t, "reader", "GET", "/campaigns?channel=shop", "").body, `"campaigns":[]`)
 	failures := s.ask(t, "reader", "GET", "/campaigns/sale/failures", "").body

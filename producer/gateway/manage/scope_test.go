@@ -22,7 +22,7 @@ var scopes = map[string]manage.Scope{
 	"GET /campaigns": manage.Read, "POST /campaigns": manage.Send, "GET /campaigns/{id}": manage.Read,
 	"POST /campaigns/{id}/pause": manage.Operate, "POST /campaigns/{id}/resume": manage.Operate,
 	"POST /campaigns/{id}/cancel": manage.Operate, "POST /campaigns/{id}/retry": manage.Send,
-	"GET /campaigns/{id}/failures": manage.Read, "GET /campaigns/{id}/export": manage.Read,
+	"GET /campaigns/{id}/failures": manage.Read, "GET /campaigns/{id}/rate": manage.Read, "GET /campaigns/{id}/export": manage.Read,
 
 	"GET /schedules": manage.Read, "POST /schedules": manage.Send, "GET /schedules/{id}": manage.Read,
 	"DELETE /schedules/{id}": manage.Operate, "POST /schedules/{id}/pause": manage.Operate,
