@@ -80,6 +80,14 @@ type campaignRow struct {
 	Rate float64 // recipients a second, of late where it is sending, else from its start to its end
 }
 
+// Took is the time from its start to its end.
+func (r campaignRow) Took() string {
+	if r.StartedAt == nil || r.FinishedAt == nil {
+		return "–"
+	}
+	return lasting(r.FinishedAt.Sub(*r.StartedAt))
+}
+
 var campaignStates = []campaign.State{
 	campaign.StateReady, campaign.StateSending, campaign.StatePaused, campaign.StateFinished,
 	campaign.StateFinishedWithFailures, campaign.StateCancelled,
