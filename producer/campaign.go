@@ -12,6 +12,7 @@ import (
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
+	"github.com/lineq/lineq/tasks/tracing"
 )
 
 // Recipient is one of those that a campaign is sent to.
@@ -94,7 +95,9 @@ const giveUp = 5 * time.Second
 // another message it is campaign.ErrIDReused, and while somebody else is taking it in campaign.ErrIntake. When To or
 // Redis fails, the context ends, or a row can't be used with Strict, the error is a *CampaignError, and nothing is left
 // of it.
-func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOption) (Report, error) {
+func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOption) (r Report, err error) {
+	ctx, span := c.span(ctx, "take in campaign")
+	defer func() { takenIn(span, r, err) }()
 	ref, err := c.ref(cmp.Or(cp.ID, rand.Text()), opts)
 	if err != nil {
 		return Report{}, err
@@ -106,6 +109,7 @@ func (c *Client) Campaign(ctx context.Context, cp Campaign, opts ...ChannelOptio
 	if cp.To == nil {
 		return Report{}, fmt.Errorf("campaign %s: Campaign.To is missing", ref.ID)
 	}
+	p.Plan.Trace = tracing.Headers(ctx)
 	report := Report{ID: ref.ID, Channel: ref.Channel, State: campaign.StateDraft, Mode: p.Mode}
 	var draft *campaign.Draft
 	err = within(ctx, func() (err error) {

@@ -15,6 +15,7 @@ import (
 	"github.com/lineq/lineq/lineapi/endpoint"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/record"
+	"github.com/lineq/lineq/tasks/tracing"
 )
 
 // Ticket is what enqueueing returns.
@@ -63,7 +64,9 @@ func (c *Client) UnlinkRichMenu(ctx context.Context, userID string) (Ticket, err
 // Enqueue puts a task into its queue. A task that LINE would refuse is refused here, with a *lineapi.Error that names the
 // JSON path. The same ID with the same content again is no error: the ticket says Duplicate; with other content it is
 // ErrIDReused. When Redis doesn't answer, the error is an *EnqueueError and the ticket still carries the ID.
-func (c *Client) Enqueue(ctx context.Context, t tasks.Task, opts ...Option) (Ticket, error) {
+func (c *Client) Enqueue(ctx context.Context, t tasks.Task, opts ...Option) (ticket Ticket, err error) {
+	ctx, span := c.span(ctx, spanOf(t))
+	defer func() { enqueued(span, ticket, err) }()
 	if c.gather != nil {
 		return c.together(ctx, Item{t, opts})
 	}
@@ -84,8 +87,10 @@ const batchSize = 500
 // EnqueueAll puts many tasks into their queues, in one round trip per few hundred (two with IDs of the caller's own). The
 // tickets are in the order of the items. When some fail, the error is a *BulkError that says which; the others are
 // enqueued, and repeating the call with the same IDs adds only what is missing.
-func (c *Client) EnqueueAll(ctx context.Context, items []Item) ([]Ticket, error) {
-	tickets := make([]Ticket, 0, len(items))
+func (c *Client) EnqueueAll(ctx context.Context, items []Item) (tickets []Ticket, err error) {
+	ctx, span := c.span(ctx, "enqueue")
+	defer func() { enqueuedAll(span, tickets, err) }()
+	tickets = make([]Ticket, 0, len(items))
 	var failed []ItemError
 	for start := 0; start < len(items); start += batchSize {
 		some, errs := c.enqueue(ctx, items[start:min(start+batchSize, len(items))])
@@ -110,15 +115,16 @@ type entry struct {
 	payload []byte
 	hash    record.Hash // where the ID is the caller's
 	at      time.Time
-	own     bool       // the ID is the caller's
-	durable durability // zero: not asked for
+	own     bool              // the ID is the caller's
+	durable durability        // zero: not asked for
+	headers map[string]string // of asynq's task
 }
 
 func (c *Client) enqueue(ctx context.Context, items []Item) ([]Ticket, []error) {
 	tickets, errs := make([]Ticket, len(items)), make([]error, len(items))
 	entries := make([]entry, len(items))
 	for i, item := range items {
-		entries[i], errs[i] = c.entry(item)
+		entries[i], errs[i] = c.entry(ctx, item)
 		tickets[i] = ticketFor(entries[i])
 	}
 	c.put(ctx, entries, tickets, errs)
@@ -150,7 +156,7 @@ func (c *Client) put(ctx context.Context, entries []entry, tickets []Ticket, err
 }
 
 // entry checks an item and encodes it.
-func (c *Client) entry(item Item) (entry, error) {
+func (c *Client) entry(ctx context.Context, item Item) (entry, error) {
 	if item.Task == nil {
 		return entry{}, errors.New("enqueue: no task")
 	}
@@ -158,7 +164,7 @@ func (c *Client) entry(item Item) (entry, error) {
 	for _, o := range item.Options {
 		o.apply(&s)
 	}
-	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != "" && !s.unique}
+	e := entry{ref: record.Ref{Channel: s.channel, ID: s.id}, kind: item.Task.Kind(), own: s.id != "" && !s.unique, headers: tracing.Headers(ctx)}
 	if s.durable != nil {
 		e.durable = *s.durable
 	}

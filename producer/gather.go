@@ -74,7 +74,7 @@ func (g *gather) carry() {
 
 // together enqueues one task in the company of those of other calls.
 func (c *Client) together(ctx context.Context, item Item) (Ticket, error) {
-	e, err := c.entry(item)
+	e, err := c.entry(ctx, item)
 	ticket := ticketFor(e)
 	if err != nil {
 		return ticket, err

@@ -62,7 +62,7 @@ func (c *Client) send(ctx context.Context, entries []entry, which []int, errs []
 	for k, i := range which {
 		e := entries[i]
 		notes.last = nil
-		_, errs[i] = client.EnqueueContext(ctx, asynq.NewTask(string(e.kind), e.payload), c.asynqOptions(e)...)
+		_, errs[i] = client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(string(e.kind), e.payload, e.headers), c.asynqOptions(e)...)
 		scripts[k] = notes.last
 		if notes.err != nil {
 			errs[i], notes.err = notes.err, nil

@@ -25,12 +25,14 @@ import (
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/campaign"
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/schedule"
 	"github.com/lineq/lineq/tasks/topology"
+	"github.com/lineq/lineq/tasks/tracing"
 )
 
 // Config is what a Client needs.
@@ -50,6 +52,9 @@ type Config struct {
 	// Gather lets calls of Enqueue that come at the same time share round trips to Redis, as a server wants it: each takes
 	// up to two trips instead of one, and many of them take hardly more than one.
 	Gather bool
+	// TracerProvider makes a span of each call that enqueues, or takes a campaign in; see package tasks/tracing for what it
+	// carries. Nil: none is made, but a span that the caller's context has is carried to the worker all the same.
+	TracerProvider trace.TracerProvider
 }
 
 // Client enqueues and looks up. It is safe for concurrent use; one is enough for a process.
@@ -61,7 +66,8 @@ type Client struct {
 	schedules *schedule.Store
 	channel   string
 	keep      time.Duration
-	gather    *gather // nil: every call goes for itself
+	gather    *gather      // nil: every call goes for itself
+	tracer    trace.Tracer // nil: nothing is traced
 }
 
 // New returns a client. It doesn't talk to Redis yet.
@@ -84,6 +90,7 @@ func New(cfg Config) (*Client, error) {
 		schedules: schedule.New(cfg.Redis),
 		channel:   cfg.Channel,
 		keep:      cfg.KeepCompleted,
+		tracer:    tracing.Tracer(cfg.TracerProvider),
 	}
 	if cfg.Gather {
 		c.gather = &gather{put: c.putLoad}

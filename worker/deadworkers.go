@@ -321,7 +321,7 @@ func (v *watch) handOn(ctx context.Context, c claim, living []string) (handing, 
 // copy enqueues a task once more under another ID, with the same options. A copy that waits or runs already is as good.
 func (v *watch) copy(ctx context.Context, t *asynq.TaskInfo, id string) error {
 	enqueue := func() error {
-		_, err := v.client.EnqueueContext(ctx, asynq.NewTask(t.Type, t.Payload), asynq.TaskID(id), asynq.Queue(t.Queue),
+		_, err := v.client.EnqueueContext(ctx, asynq.NewTaskWithHeaders(t.Type, t.Payload, t.Headers), asynq.TaskID(id), asynq.Queue(t.Queue),
 			asynq.MaxRetry(t.MaxRetry), asynq.Timeout(t.Timeout), asynq.Retention(t.Retention))
 		return err
 	}

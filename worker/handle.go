@@ -36,11 +36,13 @@ func (j *job) couldGo() time.Time {
 
 // handle is the way of a task, step by step. It returns nil when asynq may forget the task, and a *postponed when it
 // shall come again.
-func (w *Worker) handle(ctx context.Context, t *asynq.Task) error {
+func (w *Worker) handle(ctx context.Context, t *asynq.Task) (err error) {
 	j, err := w.decode(ctx, t)
 	if err != nil || j == nil {
 		return err
 	}
+	ctx, span := w.beginRun(ctx, t, j)
+	defer func() { endRun(span, err) }()
 	for {
 		if err := w.hold(j); err != nil {
 			return err
@@ -191,8 +193,10 @@ func (w *Worker) call(ctx context.Context, j *job, begun record.Begun) answer {
 	ctx, cancel := context.WithTimeout(ctx, j.policy.CallTimeout)
 	defer cancel()
 	defer context.AfterFunc(w.sends, cancel)()
+	ctx, span := w.beginCall(ctx, j, begun)
 	start := time.Now()
 	a := perform(ctx, j, begun)
+	endCall(span, a)
 	a.took = time.Since(start)
 	a.renewable = j.client.CanRenewToken()
 	return a
@@ -247,6 +251,7 @@ func (w *Worker) settle(ctx context.Context, j *job, k tasks.Kind, d record.Deci
 		return &postponed{delay: redisDelay, reason: err.Error()}
 	}
 	w.metrics.decided(j.ref.Channel, k, d, j.couldGo())
+	w.traceOutcome(ctx, d)
 	w.logOutcome(j, k, d)
 	return nil
 }

@@ -195,6 +195,7 @@ func (l *laneRun) begin(u campaign.Unit, claimed, closes time.Time, items chan<-
 		p.until = closes
 	}
 	p.ctx, p.end = context.WithDeadline(l.w.sends, p.until.Add(campaignCallTimeout))
+	p.ctx, p.span = l.beginUnit(p.ctx, u.Pushes)
 	l.live.Add(1)
 	all := p.items()
 	var err error

@@ -68,7 +68,9 @@ func (w *Worker) permit(ctx context.Context, j *job) (context.Context, error) {
 	case turn.Wait > 0:
 		return nil, &postponed{delay: comeBack(turn.Wait), reason: waitsFor(turn)}
 	}
-	w.metrics.waited(j.Channel, j.policy.Endpoint, time.Since(start))
+	waited := time.Since(start)
+	w.metrics.waited(j.Channel, j.policy.Endpoint, waited)
+	w.traceTurn(ctx, waited)
 	return limit.With(ctx, request.Endpoint, request.Priority, turn), nil
 }
 

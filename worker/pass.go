@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
@@ -32,8 +33,9 @@ type pass struct {
 	until time.Time // for beginning calls
 	due   time.Time // of its first item, where the campaign has a rate of its own
 	// calls under way end with ctx: campaignCallTimeout after the last may have begun, or with the worker's grace time.
-	ctx context.Context
-	end context.CancelFunc
+	ctx  context.Context
+	end  context.CancelFunc
+	span trace.Span // nil: nothing is traced
 
 	parts []campaign.Part
 	left  atomic.Int32 // items that aren't done
@@ -102,6 +104,7 @@ func (p *pass) later(d time.Duration) {
 func (p *pass) close() {
 	w := p.lane.w
 	p.end()
+	defer p.endUnit()
 	defer func() {
 		p.lane.live.Add(-1)
 		notify(p.lane.closed)

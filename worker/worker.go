@@ -35,6 +35,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
@@ -44,6 +45,7 @@ import (
 	"github.com/lineq/lineq/tasks/record"
 	"github.com/lineq/lineq/tasks/schedule"
 	"github.com/lineq/lineq/tasks/topology"
+	"github.com/lineq/lineq/tasks/tracing"
 )
 
 // Config is what a Worker needs.
@@ -58,6 +60,8 @@ type Config struct {
 	Limits limit.Limits
 	// Metrics gets the worker's metrics, whose names begin with lineq_, and a Standing. Nil: nobody.
 	Metrics prometheus.Registerer
+	// TracerProvider makes spans of runs and requests, in the traces of what enqueued them. Nil: nothing is traced.
+	TracerProvider trace.TracerProvider
 	// Log gets one line per outcome. Nil: silent.
 	Log *zap.Logger
 	// Grace is how long sends under way may take to finish when Run ends. Zero: 15 seconds, which is above the timeout
@@ -100,6 +104,7 @@ type Worker struct {
 	fresh     names         // that nobody has attended to since they were given their client
 	limiter   *limit.Limiter
 	metrics   *metrics
+	tracer    trace.Tracer // nil: nothing is traced
 	phase     atomic.Int32
 	bells     *bells
 	claims    *claims
@@ -157,6 +162,7 @@ func New(cfg Config) (*Worker, error) {
 	topology.FollowMasters(cfg.Redis)
 	*w = Worker{
 		limiter:   limiter,
+		tracer:    tracing.Tracer(cfg.TracerProvider),
 		cfg:       cfg,
 		id:        newWorkerID(),
 		log:       cfg.Log,

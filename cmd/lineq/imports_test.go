@@ -43,6 +43,12 @@ func TestImportsRunOneWay(t *testing.T) {
 			}
 		}
 	}
+	for p, all := range imports {
+		for _, i := range all {
+			export := strings.HasPrefix(i, "go.opentelemetry.io/otel/sdk") || strings.HasPrefix(i, "go.opentelemetry.io/otel/exporters")
+			assert.False(t, export && p != "cmd/lineq", "%s imports %s: only the program sends traces anywhere", p, i)
+		}
+	}
 	for _, i := range imports["lineapi/linesim"] {
 		assert.NotEqual(t, module+"lineapi", i, "the simulated LINE must not be our client's mirror")
 	}

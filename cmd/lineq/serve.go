@@ -73,6 +73,8 @@ at /lineq/v1/openapi.yaml. For both one needs a key, of which the file of --conf
 
 /healthz and /readyz are open to everybody; /metrics needs a key that may read, and --metrics-addr shows it elsewhere.
 
+` + tracingHelp + `
+
 ` + limitsHelp
 }
 
@@ -105,6 +107,11 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		debug.SetGCPercent(gateway.GCPercent)
 	}
 	log := c.logger(a.stderr)
+	traces, flush, err := a.tracing(ctx, "serve", log)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	registry := newRegistry()
 	registry.MustRegister(worker.NewStanding(rdb))
 	stop, err := c.serve(log, registry, nil)
@@ -112,7 +119,7 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	defer stop()
-	q, err := producer.New(producer.Config{Redis: rdb, Gather: true})
+	q, err := producer.New(producer.Config{Redis: rdb, Gather: true, TracerProvider: traces})
 	if err != nil {
 		return err
 	}
@@ -142,7 +149,7 @@ func (c serveCommand) Run(ctx context.Context, a *app) error {
 	}
 	g, err := gateway.New(gateway.Config{
 		Redis: rdb, Producer: q, Channels: channels, Limiter: limiter, Origin: api, DataOrigin: data,
-		PathPrefix: c.PathPrefix, Metrics: registry, Log: log,
+		PathPrefix: c.PathPrefix, Metrics: registry, TracerProvider: traces, Log: log,
 		Beside: map[string]http.Handler{
 			"/lineq": newSite(management, pages), "/metrics": management, "/": http.HandlerFunc(toDashboard),
 		},

@@ -65,6 +65,8 @@ lineq config init writes a sample of the file, and lineq config check says what 
 With --metrics-addr it shows Prometheus metrics at /metrics, at /healthz that it runs, and at /readyz whether it fetches
 tasks and Redis answers; while it stops, /readyz says 503.
 
+` + tracingHelp + `
+
 Any number of workers can run on one Redis. SIGTERM lets sends under way finish; a second signal ends it at once.`
 }
 
@@ -96,12 +98,17 @@ func (c workerCommand) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	log := c.logger(a.stderr)
+	traces, flush, err := a.tracing(ctx, "worker", log)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	registry := newRegistry()
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(worker.GCPercent)
 	}
 	cfg := worker.Config{
-		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
+		Redis: rdb, Channels: clients, Limits: limits, Metrics: registry, TracerProvider: traces, Log: log, Grace: c.Grace, Concurrency: c.Concurrency,
 		Retention: record.Retention{Sent: c.RetainSent, Failed: c.RetainFailed}, WebhookSecret: webhookSecret,
 		Version: cmp.Or(version, lineapi.Version),
 	}

@@ -37,12 +37,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/lineq/lineq/lineapi"
 	"github.com/lineq/lineq/producer"
 	"github.com/lineq/lineq/tasks"
 	"github.com/lineq/lineq/tasks/limit"
+	"github.com/lineq/lineq/tasks/tracing"
 )
 
 // Config is what a Gateway needs.
@@ -64,7 +66,9 @@ type Config struct {
 	Beside map[string]http.Handler
 	// Metrics gets the gateway's metrics. Nil: nobody sees them.
 	Metrics prometheus.Registerer
-	Log     *zap.Logger // nil: silent
+	// TracerProvider makes a span of each request, in its caller's trace; give the Producer the same. Nil: nothing is traced.
+	TracerProvider trace.TracerProvider
+	Log            *zap.Logger // nil: silent
 }
 
 // Channel is one that callers can call for.
@@ -87,6 +91,7 @@ type Gateway struct {
 	beside   map[string]http.Handler
 	pressure *pressure
 	metrics  *metrics
+	tracer   trace.Tracer // nil: nothing is traced
 	log      *zap.Logger
 	closing  chan struct{} // closed when Serve begins to stop
 }
@@ -107,8 +112,8 @@ func New(cfg Config) (*Gateway, error) {
 	}
 	g := &Gateway{
 		redis: cfg.Redis, q: cfg.Producer, limiter: cfg.Limiter, prefix: prefix, beside: cfg.Beside,
-		pressure: newPressure(),
-		log:      cmp.Or(cfg.Log, zap.NewNop()), closing: make(chan struct{}),
+		pressure: newPressure(), tracer: tracing.Tracer(cfg.TracerProvider),
+		log: cmp.Or(cfg.Log, zap.NewNop()), closing: make(chan struct{}),
 	}
 	err := g.SetChannels(cfg.Channels)
 	if err != nil {

@@ -24,6 +24,7 @@ type call struct {
 // line answers what is LINE's, in the order of LINE's layers: path, authentication, rate, retry key, body, endpoint.
 func (g *Gateway) line(w http.ResponseWriter, r *http.Request, path string) {
 	start := time.Now()
+	r, span := g.beginSpan(r)
 	c := &call{Gateway: g, w: w, r: r}
 	a, passed := c.decide(path)
 	if passed == 0 {
@@ -33,6 +34,7 @@ func (g *Gateway) line(w http.ResponseWriter, r *http.Request, path string) {
 		a.write(w)
 	}
 	g.metrics.answered(c, cmp.Or(passed, a.status), time.Since(start))
+	endSpan(span, c, cmp.Or(passed, a.status))
 }
 
 // decide finds the answer to a request, or passes it through: then it returns the status that LINE gave, instead.

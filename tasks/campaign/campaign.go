@@ -113,6 +113,8 @@ type Plan struct {
 	DryRun bool `json:"dry_run,omitempty"`
 	// Webhook is told of its end.
 	Webhook string `json:"webhook,omitempty"`
+	// Trace is that of its intake, as package tracing carries it.
+	Trace map[string]string `json:"trace,omitempty"`
 }
 
 // Totals are what an intake counted.
