@@ -127,7 +127,10 @@ func (s *Server) Thaw() { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 // Client connects to the server until the test ends.
 func (s *Server) Client(t testing.TB) redis.UniversalClient {
 	t.Helper()
-	return client(t, s.Addr)
+	if s.tls == nil {
+		return client(t, s.Addr)
+	}
+	return connect(t, &redis.Options{Addr: s.Addr, TLSConfig: s.tls.config(t)})
 }
 
 // Mini runs a miniredis until the test ends, and connects to it.
@@ -150,7 +153,12 @@ func Each(t *testing.T, test func(t *testing.T, rdb redis.UniversalClient)) {
 
 func client(t testing.TB, addr string) redis.UniversalClient {
 	t.Helper()
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	return connect(t, &redis.Options{Addr: addr})
+}
+
+func connect(t testing.TB, o *redis.Options) redis.UniversalClient {
+	t.Helper()
+	rdb := redis.NewClient(o)
 	t.Cleanup(func() { _ = rdb.Close() })
 	if err := rdb.Ping(context.Background()).Err(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -50,6 +51,18 @@ func NewCertificates(t testing.TB) Certificates {
 	return c
 }
 
+// config is that of a client who has the files.
+func (c Certificates) config(t testing.TB) *tls.Config {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	must(t, err)
+	ca, err := os.ReadFile(c.CA)
+	must(t, err)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	return &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots}
+}
+
 func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -58,7 +71,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 }
 
 // StartTLS runs a redis-server that takes TLS alone and asks its clients for a certificate, under the same conditions as
-// Start. Client doesn't connect to it; its URL is for those who have the files.
+// Start.
 func StartTLS(t testing.TB, c Certificates, args ...string) *Server {
 	t.Helper()
 	return start(t, &Server{tls: &c, args: append([]string{

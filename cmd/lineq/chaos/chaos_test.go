@@ -25,7 +25,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 	"github.com/stretchr/testify/require"
 
@@ -102,11 +101,16 @@ func TestChaos(t *testing.T) {
 		}
 		t.Skipf("%s SKIPPED: it needs redis-server on the PATH (Debian: apt-get install redis-server)", t.Name())
 	}
-	r := &run{form: short, seed: *seedFlag}
+	r := &run{form: short}
 	if *fullFlag {
 		r.form = full
 	}
-	if r.seed == 0 {
+	r.play(t)
+}
+
+// play does all of a run, and judges it.
+func (r *run) play(t *testing.T) {
+	if r.seed = *seedFlag; r.seed == 0 {
 		r.seed = 1 + rand.Uint64N(1_000_000)
 	}
 	var err error
@@ -170,7 +174,7 @@ func TestChaos(t *testing.T) {
 	e, err := r.gather(ctx)
 	r.must(t, err)
 	v := judge(r.plan, e)
-	r.must(t, r.findSecrets(ctx, redis.NewClient(&redis.Options{Addr: r.redis.addr})))
+	r.must(t, r.findSecrets(ctx, r.recovery.rdb))
 	fmt.Print(r.table(v, e, time.Since(began)))
 	r.report(t, v)
 }

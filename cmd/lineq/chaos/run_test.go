@@ -26,7 +26,8 @@ type run struct {
 
 	binary    string
 	channels  []*channel
-	redis     *redisServer
+	given     *given       // nil: the run has a Redis of its own
+	redis     *redisServer // the run's own
 	line      *line
 	proxies   []*proxy
 	workers   []*worker
@@ -120,28 +121,29 @@ const latency = 30 * time.Millisecond
 
 // start starts Redis, the simulated LINE and the workers.
 func (r *run) start(ctx context.Context) error {
-	addr, err := freeAddr()
-	if err != nil {
-		return err
-	}
-	r.redis = &redisServer{dir: r.dir, addr: addr}
-	if err := r.redis.start(ctx); err != nil {
-		return err
+	if r.given == nil {
+		addr, err := freeAddr()
+		if err != nil {
+			return err
+		}
+		r.redis = &redisServer{dir: r.dir, addr: addr}
+		if err := r.redis.start(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.startLine(ctx); err != nil {
 		return err
 	}
-	client := func(addr string) redis.UniversalClient { return redis.NewClient(&redis.Options{Addr: addr}) }
 	way, err := r.way()
 	if err != nil {
 		return err
 	}
-	q, err := producer.New(producer.Config{Redis: client(way.addr())})
+	q, err := producer.New(producer.Config{Redis: r.client(way)})
 	if err != nil {
 		return err
 	}
 	r.app = &app{run: r, q: q}
-	own := client(addr)
+	own := r.client(nil)
 	if r.direct, err = producer.New(producer.Config{Redis: own}); err != nil {
 		return err
 	}
@@ -171,8 +173,22 @@ func (r *run) start(ctx context.Context) error {
 	return nil
 }
 
-// way is a new way to Redis.
+// client is one of the run's Redis; a nil way is the direct one.
+func (r *run) client(way *proxy) redis.UniversalClient {
+	switch {
+	case r.given != nil:
+		return r.given.client
+	case way != nil:
+		return redis.NewClient(&redis.Options{Addr: way.addr()})
+	}
+	return redis.NewClient(&redis.Options{Addr: r.redis.addr})
+}
+
+// way is a new way to Redis; nil: there is only the direct one.
 func (r *run) way() (*proxy, error) {
+	if r.given != nil {
+		return nil, nil
+	}
 	p, err := newProxy(r.redis.addr)
 	if err == nil {
 		r.proxies = append(r.proxies, p)

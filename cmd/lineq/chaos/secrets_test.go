@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,12 +83,21 @@ func (r *run) findSecrets(ctx context.Context, rdb redis.UniversalClient) error 
 		}
 	}
 	// The Redis is the run's own: nobody else waits for it.
-	keys := rdb.Scan(ctx, 0, "*", 1000).Iterator()
-	for keys.Next(ctx) {
-		if what := s.in(keys.Val()); what != "" {
-			r.violate("a key of Redis's is named after %s", what)
-			break
+	look := func(ctx context.Context, rdb *redis.Client) error {
+		keys := rdb.Scan(ctx, 0, "*", 1000).Iterator()
+		for keys.Next(ctx) {
+			if what := s.in(keys.Val()); what != "" {
+				r.violate("a key of Redis's is named after %s", what)
+				break
+			}
 		}
+		return keys.Err()
 	}
-	return keys.Err()
+	switch rdb := rdb.(type) {
+	case *redis.ClusterClient:
+		return rdb.ForEachMaster(ctx, look)
+	case *redis.Client:
+		return look(ctx, rdb)
+	}
+	return fmt.Errorf("a Redis of an unknown sort: %T", rdb)
 }

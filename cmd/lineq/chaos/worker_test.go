@@ -15,7 +15,7 @@ import (
 type worker struct {
 	name    string
 	run     *run
-	proxy   *proxy
+	proxy   *proxy     // nil: it has none, and can't be cut off
 	busy    sync.Mutex // held by the event that has this worker
 	process *process
 }
@@ -30,7 +30,7 @@ const stopTime = 40 * time.Second
 func (w *worker) start(ctx context.Context) error {
 	for {
 		p, err := launch(w.run.dir, w.name, w.run.workerEnv, w.run.binary, "worker",
-			"--config", filepath.Join(w.run.dir, "lineq.yaml"), "--redis", "redis://"+w.proxy.addr(),
+			"--config", filepath.Join(w.run.dir, "lineq.yaml"), "--redis", w.redis(),
 			"--line-origin", w.run.line.url, "--line-limits", filepath.Join(w.run.dir, "limits.yaml"))
 		if err != nil {
 			return err
@@ -51,6 +51,14 @@ func (w *worker) start(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// redis is where the worker finds Redis.
+func (w *worker) redis() string {
+	if w.proxy == nil {
+		return w.run.given.url
+	}
+	return "redis://" + w.proxy.addr()
 }
 
 // watch tells of a worker that ends without being made to.
