@@ -55,7 +55,7 @@ func spans(t *testing.T, e *tracetest.InMemoryExporter, name string, n int) (fou
 func told(s tracetest.SpanStub) map[attribute.Key]string {
 	all := map[attribute.Key]string{}
 	for _, kv := range s.Attributes {
-		all[kv.Key] = kv.Value.Emit()
+		all[kv.Key] = kv.Value.String()
 	}
 	return all
 }
