@@ -66,7 +66,7 @@ at /lineq/v1/openapi.yaml. For both one needs a key, of which the file of --conf
 
     api_keys:
       - name: dashboard
-        sha256: 2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b
+        sha256: a5bb12fe927f8c9b60d4d7a25c106544534124f69bb6d4bd8c3efd1e41bbde87
         scopes: [read]                  # send: campaigns; operate: cancel, pause, hold
 
 ` + reloadHelp + `
