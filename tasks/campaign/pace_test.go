@@ -1,6 +1,7 @@
 package campaign_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -22,17 +23,17 @@ func total(p campaign.Pace) (n int64) {
 }
 
 // pushing is a campaign of pushes that is being sent, and its lane.
-func pushing(t *rapid.T, store *campaign.Store, chunk []byte, recipients int) campaign.Lane {
+func pushing(ctx context.Context, t require.TestingT, store *campaign.Store, chunk []byte, recipients int) campaign.Lane {
 	plan := saying("hi")
 	plan.Mode = campaign.Push
-	d, err := store.Draft(t.Context(), tasks.DefaultChannel, "c", plan)
+	d, err := store.Draft(ctx, tasks.DefaultChannel, "c", plan)
 	require.NoError(t, err)
-	require.NoError(t, d.Append(t.Context(), 0, chunk))
-	_, err = d.Seal(t.Context(), recipients, 1, nil, campaign.Totals{Recipients: int64(recipients)})
+	require.NoError(t, d.Append(ctx, 0, chunk))
+	_, err = d.Seal(ctx, recipients, 1, nil, campaign.Totals{Recipients: int64(recipients)})
 	require.NoError(t, err)
-	require.NoError(t, store.Start(t.Context(), "c", campaign.Forecast{}, nil))
+	require.NoError(t, store.Start(ctx, "c", campaign.Forecast{}, nil))
 	l := campaign.Lane{ID: "c", Epoch: 1, Run: 1, Worker: "w"}
-	_, _, err = store.BeginLane(t.Context(), l)
+	_, _, err = store.BeginLane(ctx, l)
 	require.NoError(t, err)
 	return l
 }
@@ -46,7 +47,7 @@ func TestPace(t *testing.T) {
 		m.FlushAll()
 		now := time.Unix(1_800_000_000+rapid.Int64Range(0, 1000).Draw(t, "start"), 0).UTC()
 		m.SetTime(now)
-		l := pushing(t, store, chunk, recipients)
+		l := pushing(t.Context(), t, store, chunk, recipients)
 		begun, err := store.Pace(t.Context(), "c")
 		require.NoError(t, err)
 		assert.Empty(t, begun.Decided)
@@ -110,6 +111,41 @@ func TestPace(t *testing.T) {
 			}
 		}
 	})
+}
+
+// One a second for longer than there are buckets: where a bucket and the one before it become one, both are in it. Numbers
+// of first buckets that are odd and even lead there in two ways.
+func TestPaceDoubles(t *testing.T) {
+	m, store := mini(t)
+	const recipients = 260
+	chunk := packed(t, recipients)
+	for begin := range int64(4) {
+		m.FlushAll()
+		start := time.Unix(1_800_000_000+begin, 0).UTC()
+		m.SetTime(start)
+		l := pushing(t.Context(), t, store, chunk, recipients)
+		for i := range recipients {
+			m.SetTime(start.Add(time.Duration(i) * time.Second))
+			c, err := store.Claim(t.Context(), l, campaign.Wish{Units: 1, Most: 1, Lease: time.Minute})
+			require.NoError(t, err)
+			require.Len(t, c.Units, 1)
+			u := c.Units[0]
+			for k := range u.Parts {
+				if u.Parts[k].Status == campaign.Pending {
+					u.Parts[k].Status = campaign.Sent
+					break
+				}
+			}
+			_, _, err = store.Close(t.Context(), "c", u, campaign.Closing{Parts: u.Parts, Calls: 1})
+			require.NoError(t, err)
+			p, err := store.Pace(t.Context(), "c")
+			require.NoError(t, err)
+			require.EqualValues(t, i+1, total(p))
+			last := start.Add(time.Duration(i) * time.Second)
+			require.False(t, last.Before(p.End().Add(-p.Bucket)), "after %d: the last bucket is to come", i)
+			require.True(t, last.Before(p.End()), "after %d: the last bucket is over", i)
+		}
+	}
 }
 
 // What was decided of late tells how long the rest takes.
