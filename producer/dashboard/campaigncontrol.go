@@ -134,7 +134,7 @@ func (d *Dashboard) askRetryCampaign(unknown bool) func(context.Context, *visit)
 			ask := confirm{
 				Title: "Send " + sum.ID + " again",
 				Text: []string{"A new campaign sends the same messages to " + plural(n, "recipient") +
-					" whom this one has failed to reach. Whoever blocked the account or gave a wrong id fails again."},
+					" whom this one has failed to reach. What LINE refuses for its content or a wrong id, it refuses again."},
 				Facts: append([]fact{
 					{"Campaign", sum.ID}, {"Channel", sum.Channel}, {"Recipients", count(n)},
 				}, d.quotaCost(sum.Channel, n)...),
