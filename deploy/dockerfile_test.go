@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,7 +29,7 @@ func dockerfile(t *testing.T) (instructions [][2]string) {
 	return instructions
 }
 
-// TestDockerfileBuilds does what the first stage does: from a folder with just what it copies, for another architecture, too.
+// TestDockerfileBuilds does what the first stage does, from a folder with just what it copies.
 func TestDockerfileBuilds(t *testing.T) {
 	sources := t.TempDir()
 	var build string
@@ -36,15 +37,13 @@ func TestDockerfileBuilds(t *testing.T) {
 		switch {
 		case i[0] == "FROM" && i[1] == "scratch":
 			require.NotEmpty(t, build)
-			for _, arch := range []string{"amd64", "arm64"} {
-				out := filepath.Join(sources, "lineq-"+arch)
-				cmd := exec.Command("sh", "-ec", strings.Replace(build, "-o /lineq", "-o "+out, 1))
-				cmd.Dir = sources
-				cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+arch, "VERSION=v0.0.0-test")
-				said, err := cmd.CombinedOutput()
-				require.NoError(t, err, "%s", said)
-			}
-			runsAlone(t, sources)
+			program := filepath.Join(sources, "lineq")
+			cmd := exec.Command("sh", "-ec", strings.Replace(build, "-o /lineq", "-o "+program, 1))
+			cmd.Dir = sources
+			cmd.Env = append(os.Environ(), "TARGETOS=linux", "TARGETARCH="+runtime.GOARCH, "VERSION=v0.0.0-test")
+			said, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", said)
+			runsAlone(t, program)
 			return
 		case i[0] == "COPY":
 			paths := strings.Fields(i[1])
@@ -60,9 +59,9 @@ func TestDockerfileBuilds(t *testing.T) {
 }
 
 // runsAlone starts the program as an unknown user in a folder that has nothing else.
-func runsAlone(t *testing.T, sources string) {
+func runsAlone(t *testing.T, program string) {
 	t.Helper()
-	linked, err := exec.Command("go", "version", "-m", filepath.Join(sources, "lineq-amd64")).CombinedOutput()
+	linked, err := exec.Command("go", "version", "-m", program).CombinedOutput()
 	require.NoError(t, err)
 	assert.Contains(t, string(linked), "CGO_ENABLED=0")
 	if os.Getuid() != 0 {
@@ -71,10 +70,7 @@ func runsAlone(t *testing.T, sources string) {
 	}
 	root := t.TempDir()
 	require.NoError(t, os.Chmod(root, 0o755))
-	here := exec.Command("go", "env", "GOARCH")
-	arch, err := here.Output()
-	require.NoError(t, err)
-	require.NoError(t, os.Rename(filepath.Join(sources, "lineq-"+strings.TrimSpace(string(arch))), filepath.Join(root, "lineq")))
+	require.NoError(t, os.Rename(program, filepath.Join(root, "lineq")))
 	alone := func(args ...string) string {
 		cmd := exec.Command("/lineq", args...)
 		cmd.Env = []string{"TZ=Asia/Bangkok"}
