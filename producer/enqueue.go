@@ -65,7 +65,7 @@ func (c *Client) UnlinkRichMenu(ctx context.Context, userID string) (Ticket, err
 // JSON path. The same ID with the same content again is no error: the ticket says Duplicate; with other content it is
 // ErrIDReused. When Redis doesn't answer, the error is an *EnqueueError and the ticket still carries the ID.
 func (c *Client) Enqueue(ctx context.Context, t tasks.Task, opts ...Option) (ticket Ticket, err error) {
-	ctx, span := c.span(ctx, spanOf(t))
+	ctx, span := c.taskSpan(ctx, t)
 	defer func() { enqueued(span, ticket, err) }()
 	if c.gather != nil {
 		return c.together(ctx, Item{t, opts})

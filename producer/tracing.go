@@ -56,10 +56,13 @@ func ended(s trace.Span, err error) {
 	s.End()
 }
 
-// spanOf names the span of one task.
-func spanOf(t tasks.Task) string {
-	if t == nil {
-		return "enqueue"
+// taskSpan begins the span of one task. Its name is only made where somebody reads it.
+func (c *Client) taskSpan(ctx context.Context, t tasks.Task) (context.Context, trace.Span) {
+	switch {
+	case c.tracer == nil:
+		return ctx, nil
+	case t == nil:
+		return c.span(ctx, "enqueue")
 	}
-	return "enqueue " + string(t.Kind())
+	return c.span(ctx, "enqueue "+string(t.Kind()))
 }

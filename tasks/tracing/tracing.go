@@ -56,7 +56,10 @@ func From(ctx context.Context, headers map[string]string) context.Context {
 	return format.Extract(ctx, propagation.MapCarrier(headers))
 }
 
-// Caller is a context with the trace of an HTTP request's caller.
+// Caller is a context with the trace of an HTTP request's caller. Its tracestate stays behind: thousands of bytes that are the
+// caller's, which each task would keep in Redis.
 func Caller(ctx context.Context, headers map[string][]string) context.Context {
-	return format.Extract(ctx, propagation.HeaderCarrier(headers))
+	ctx = format.Extract(ctx, propagation.HeaderCarrier(headers))
+	span := trace.SpanContextFromContext(ctx)
+	return trace.ContextWithRemoteSpanContext(ctx, span.WithTraceState(trace.TraceState{}))
 }
