@@ -18,7 +18,8 @@ type given struct {
 	client redis.UniversalClient
 }
 
-// little is for these: workers die and are rolled over, and LINE strikes, as in the others.
+// little is for these: workers die and freeze, and LINE strikes, as in the others. A roll-over would
+// take longer than the sends: what came after it would meet empty queues.
 var little = form{
 	name: "little", pushes: 1200, multicasts: 60, refused: 10, replies: 40, links: 25, broadcasts: 2, narrowcasts: 2,
 	operated: 20, workers: 3,
@@ -27,7 +28,7 @@ var little = form{
 		{mode: campaign.Push, recipients: 400, cancelled: true},
 	},
 	small:  2,
-	deck:   deck{workers: map[event]int{killWorker: 2, rollWorkers: 1}},
+	deck:   deck{workers: map[event]int{killWorker: 3, freezeWorker: 1}},
 	window: 6 * time.Second, deadline: 3 * time.Minute,
 }
 
