@@ -247,6 +247,6 @@ func TestWithoutSecrets(t *testing.T) {
 	a := &app{config: &configFile{channels: map[string]channelConfig{"shop": {TokenEnv: "SHOP_TOKEN"}, "news": {SecretEnv: "NEWS_SECRET"}}}}
 	assert.Equal(t, []string{"PATH=/bin", "PGPASSWORD=a"}, a.withoutSecrets([]string{
 		"PATH=/bin", "SHOP_TOKEN=a", "NEWS_SECRET=a", "LINE_CHANNEL_ACCESS_TOKEN=a", "LINE_CHANNEL_SECRET=a", "REDIS_URL=a",
-		"LINEQ_REDIS=a", "PGPASSWORD=a",
+		"LINEQ_REDIS=a", "OTEL_EXPORTER_OTLP_HEADERS=api-key=a", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=api-key=a", "PGPASSWORD=a",
 	}))
 }

@@ -100,9 +100,12 @@ func (a *app) commandAudience(ctx context.Context, line string) iter.Seq2[produc
 // maxRest is how much is read of what a command prints after what can't be read.
 const maxRest = 1 << 20
 
-// withoutSecrets leaves out the variables that hold channels' tokens and secrets, and Redis's password.
+// withoutSecrets leaves out the variables that hold channels' tokens and secrets, Redis's password, and the key of where
+// traces go, which is in the headers.
 func (a *app) withoutSecrets(environment []string) []string {
-	secret := map[string]bool{"LINEQ_WEBHOOK_SECRET": true}
+	secret := map[string]bool{
+		"LINEQ_WEBHOOK_SECRET": true, "OTEL_EXPORTER_OTLP_HEADERS": true, "OTEL_EXPORTER_OTLP_TRACES_HEADERS": true,
+	}
 	for _, name := range secretVariables {
 		secret[name] = true
 	}
