@@ -95,3 +95,20 @@ func (t Narrowcast) Request(retryKey string) lineapi.NarrowcastRequest {
 		NotificationDisabled: t.NotificationDisabled, RetryKey: retryKey,
 	}
 }
+
+// MessagesOf are the messages that a task sends; nil: it sends none.
+func MessagesOf(t Task) []lineapi.Message {
+	switch t := t.(type) {
+	case Reply:
+		return t.Messages
+	case Push:
+		return t.Messages
+	case Multicast:
+		return t.Messages
+	case Broadcast:
+		return t.Messages
+	case Narrowcast:
+		return t.Messages
+	}
+	return nil
+}

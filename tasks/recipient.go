@@ -27,3 +27,16 @@ func Recipient(t Task) string {
 	}
 	return ""
 }
+
+// Several is to how many users a task goes that names more than one; 0 of all others.
+func Several(t Task) int {
+	switch t := t.(type) {
+	case Multicast:
+		return len(t.To)
+	case BulkLinkRichMenu:
+		return len(t.UserIDs)
+	case BulkUnlinkRichMenu:
+		return len(t.UserIDs)
+	}
+	return 0
+}

@@ -187,24 +187,8 @@ func isOfRedis(err error) bool {
 // describe reads whom the task is for, and what it says.
 func (t *taskView) describe(task tasks.Task, show bool) {
 	t.Recipient = tasks.Recipient(task)
-	var messages []lineapi.Message
-	switch task := task.(type) {
-	case tasks.Push:
-		messages = task.Messages
-	case tasks.Multicast:
-		messages, t.Several = task.Messages, len(task.To)
-	case tasks.Reply:
-		messages = task.Messages
-	case tasks.Broadcast:
-		messages = task.Messages
-	case tasks.Narrowcast:
-		messages = task.Messages
-	case tasks.BulkLinkRichMenu:
-		t.Several = len(task.UserIDs)
-	case tasks.BulkUnlinkRichMenu:
-		t.Several = len(task.UserIDs)
-	}
-	t.Messages = messageViews(messages, show)
+	t.Several = tasks.Several(task)
+	t.Messages = messageViews(tasks.MessagesOf(task), show)
 }
 
 // messageViews are messages as they are shown.

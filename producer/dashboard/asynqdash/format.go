@@ -59,25 +59,13 @@ func (f formatter) payload(kind string, b []byte) string {
 	if to := tasks.Recipient(e.Task); to != "" {
 		s.To, s.Recipients = f.id(to), 1
 	}
-	var messages []lineapi.Message
-	task := e.Task
-	switch t := e.Task.(type) {
-	case tasks.Reply:
-		messages = t.Messages
-		t.ReplyToken = "masked" // whoever has it can answer in the channel's name
-		task = t
-	case tasks.Push:
-		messages = t.Messages
-	case tasks.Multicast:
-		messages, s.Recipients = t.Messages, len(t.To)
-	case tasks.Broadcast:
-		messages = t.Messages
-	case tasks.Narrowcast:
-		messages = t.Messages
-	case tasks.BulkLinkRichMenu:
-		s.Recipients = len(t.UserIDs)
-	case tasks.BulkUnlinkRichMenu:
-		s.Recipients = len(t.UserIDs)
+	if n := tasks.Several(e.Task); n > 0 {
+		s.Recipients = n
+	}
+	messages, task := tasks.MessagesOf(e.Task), e.Task
+	if reply, is := task.(tasks.Reply); is {
+		reply.ReplyToken = "masked" // whoever has it can answer in the channel's name
+		task = reply
 	}
 	for _, m := range messages[:min(len(messages), lineapi.MaxMessages)] {
 		s.Messages = append(s.Messages, f.message(m))
